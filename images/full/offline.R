@@ -1,0 +1,1 @@
+../r/offline.R
