@@ -1,0 +1,1 @@
+"""Container engines: small protocols, and the adapters that speak to real ones."""

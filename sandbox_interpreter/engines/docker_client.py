@@ -1,0 +1,132 @@
+"""An API client of the engine that a setting names, and the SDK's errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import requests.exceptions
+from docker.errors import APIError, DockerException, NotFound
+from docker.utils import kwargs_from_env
+
+from sandbox_interpreter.engines.ssh_forward import SshForward
+from sandbox_interpreter.errors import EngineError, EngineUnreachable
+
+T = TypeVar("T")
+
+# No single answer of a healthy engine takes longer; without a bound a hung engine would hang the terminal.
+ANSWER_SECONDS = 60
+PING_SECONDS = 10
+OLDEST_API = "1.41"  # Docker Engine 20.10
+
+
+def podman_socket() -> str:
+    """Return the address of Podman's API: the user's own service, else the system's."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    rootless = Path(runtime or "/nonexistent") / "podman" / "podman.sock"
+    return f"unix://{rootless}" if rootless.exists() else "unix:///run/podman/podman.sock"
+
+
+def address_of(setting: str | None) -> str | None:
+    """Return the address that an ``engine`` setting means; None lets the SDK take DOCKER_HOST or its default.
+
+    Raises EngineUnreachable for a context that does not exist.
+    """
+    if setting is None or setting == "docker":
+        return None
+    if setting == "podman":
+        return podman_socket()
+    if setting.startswith("context:"):
+        context = docker.ContextAPI.get_context(setting.removeprefix("context:"))
+        if context is None:
+            raise EngineUnreachable(f"There is no engine context {setting.removeprefix('context:')!r}.",
+                                    next_step="List them: docker context ls")
+        return str(context.Host)
+    return setting
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client that speaks the engine's own API version, and what the engine is: docker or podman.
+
+    ``address`` is what was asked for; ``forward`` carries the client to another machine, if it is on one.
+    """
+
+    client: docker.APIClient
+    name: str
+    address: str
+    forward: SshForward | None = None
+
+    def close(self) -> None:
+        """Let go of the client, and of its way."""
+        self.client.close()
+        if self.forward:
+            self.forward.close()
+
+
+def connect(setting: str | None = None) -> Connection:
+    """Return a connection to the engine that ``setting`` names. Raises EngineUnreachable."""
+    address = address_of(setting) or os.environ.get("DOCKER_HOST") or ""
+    if address.startswith("ssh://"):
+        forward = SshForward(address)
+        try:
+            return dataclasses.replace(_connected({"base_url": forward.address}, address), forward=forward)
+        except BaseException:
+            forward.close()
+            raise
+    return _connected(dict(kwargs_from_env()) if address_of(setting) is None else {"base_url": address}, address)
+
+
+def _connected(options: dict[str, Any], address: str) -> Connection:
+    try:
+        # A ping tells version and name in 1 ms; the SDK's own way, asking for the version, makes the engine run
+        # its runtimes, 6 ms of every cold start.
+        probe = _client(options, OLDEST_API)
+        with contextlib.closing(probe):
+            answer = probe.get(f"{probe.base_url}/_ping", timeout=PING_SECONDS)
+        version = answer.headers.get("Api-Version", OLDEST_API)
+        name = "podman" if "Libpod-Api-Version" in answer.headers else "docker"
+        return Connection(_client(options, version), name, address)
+    except (DockerException, requests.exceptions.RequestException, ValueError, OSError) as error:
+        raise EngineUnreachable(f"No container engine answers at {address or 'the default socket'}: {_short(error)}.",
+                                next_step="Start it, or name another with --engine. See: sbi doctor") from None
+
+
+def _client(options: dict[str, Any], version: str) -> docker.APIClient:
+    client = docker.APIClient(**options, version=version, timeout=ANSWER_SECONDS)
+    if options.get("tls"):
+        # requests would put REQUESTS_CA_BUNDLE in the place of the authority that DOCKER_CERT_PATH names.
+        client.trust_env = False
+    return client
+
+
+def _short(error: BaseException) -> str:
+    """Return what the engine explained, else what the system said at the bottom of the chain, on one line."""
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return f"it said nothing for {ANSWER_SECONDS} s"
+    text = getattr(error, "explanation", None) or str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        text = getattr(cause, "strerror", None) or text
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(text).split())[:300].rstrip(".")
+
+
+def translated(call: Callable[[], T], what: str) -> T:
+    """Return what ``call`` returns; SDK errors become ours, with ``what`` was tried. NotFound is the caller's."""
+    try:
+        return call()
+    except NotFound:
+        raise
+    except APIError as error:
+        raise EngineError(f"The engine could not {what}: {_short(error)}.",
+                          next_step="What is wrong: sbi doctor") from None
+    except (requests.exceptions.RequestException, DockerException, OSError) as error:
+        raise EngineUnreachable(f"The engine stopped answering while asked to {what}: {_short(error)}.",
+                                next_step="See whether it still runs: sbi doctor") from None

@@ -1,0 +1,22 @@
+"""What an engine is known not to do, of what sandboxes are promised elsewhere: found by `make test-engines`."""
+
+from __future__ import annotations
+
+from sandbox_interpreter.engines.base import EngineInfo
+
+PODMAN = (
+    "a session whose program was killed cannot be taken up again: Podman closes stdin with a container's first client",
+    "code can make user namespaces, which shows it more of the kernel: Podman's seccomp profile lets it",
+    "places in memory hold any number of files: code can use up its own memory with empty ones",
+    "--runtime is refused: Podman's Docker API passes it over in silence",
+)
+GVISOR = (
+    "with --network full, this machine's own addresses stay open: gVisor reads the routes before they can be closed",
+)
+ELSEWHERE = ("folders of this machine cannot be mounted, since the engine does not see them: -w DIR is refused, and "
+             "-w DIR:copy travels by copy, both ways")
+
+
+def gaps(info: EngineInfo, runtime: str | None) -> tuple[str, ...]:
+    """Return a sentence on each gap of the engine, with ``runtime`` or its own default; none for Docker's own."""
+    return (PODMAN if info.name == "podman" else ()) + (GVISOR if "runsc" in (runtime or info.default_runtime) else ())
