@@ -1,0 +1,20 @@
+"""What an image says of itself, in its labels. Whoever makes an image writes them: they are claims, not proofs."""
+
+from __future__ import annotations
+
+NAME_LABEL = "org.sandbox-interpreter.image"
+"""Its name: a bundled image's, or a team's own."""
+CONTEXT_LABEL = "org.sandbox-interpreter.image.context"
+"""Digest of the build files, of its bundled parents' too."""
+PARENT_LABEL = "org.sandbox-interpreter.image.parent"
+"""Identifier of the image that it was built on."""
+CA_LABEL = "org.sandbox-interpreter.ca"
+"""SHA-256 of the extra certificates that the image trusts; absent where it trusts none."""
+LANGUAGES_LABEL = "org.sandbox-interpreter.image.languages"
+"""The languages that it answers in, with commas between."""
+VERIFY_LABEL = "org.sandbox-interpreter.image.verify"
+"""Shell commands that prove it, as a JSON list; each has to end with 0."""
+POLICY_LABEL = "org.sandbox-interpreter.image.policy"
+"""Limits that sandboxes of it have at most, as a JSON map of settings."""
+MEGABYTES_LABEL = "org.sandbox-interpreter.image.megabytes"
+"""The size that it may have, in units of 10^6 bytes."""

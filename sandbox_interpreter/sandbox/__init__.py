@@ -1,0 +1,1 @@
+"""The sandbox: a container, the channel to its agent, its kernels, its workspace and its policy."""
