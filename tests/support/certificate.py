@@ -1,0 +1,19 @@
+"""A certificate authority that exists only in these tests; nobody has its key."""
+
+from __future__ import annotations
+
+COMMON_NAME = "Example test authority"
+
+PEM = """\
+-----BEGIN CERTIFICATE-----
+MIIBmjCCAT+gAwIBAgIUXhHOaapPpc8b1GV2qQXzbiFTVs8wCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWRXhhbXBsZSB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjIxODI4
+MjNaGA8yMTI2MTAyOTE4MjgyM1owITEfMB0GA1UEAwwWRXhhbXBsZSB0ZXN0IGF1
+dGhvcml0eTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABD1VqVsbavspS7dh6VGy
+/Og+qBdP56cVITzgNyWaDbAlFwTIhW7JIkZHtCPsYojmEsrJc1FfskSzbbZsWOgq
+x5qjUzBRMB0GA1UdDgQWBBTbgH9u41ksGcEUwreYU3xdzmJAWzAfBgNVHSMEGDAW
+gBTbgH9u41ksGcEUwreYU3xdzmJAWzAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0kAMEYCIQCnI5Co8DbrlM/WNXJpmNiaRHlM58L1bOO/hK4B1PTxmQIhAK9v
+58OXKCJCxuEkR7mqj+WkFQ66Xx1kjfnZpi16cj3z
+-----END CERTIFICATE-----
+"""
