@@ -1,0 +1,1 @@
+"""Ratios against the raw engine, measured side by side in one run."""
