@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -28,6 +29,9 @@ from sandbox_interpreter.tasks.record import Task
 from tests.support import own_engine
 from tests.support.own_engine import OwnEngine
 from tests.support.runs import run
+
+TICK = 0.1
+"""Seconds in which a file system's clock goes on: folders made within one of its ticks have one and the same ctime."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +133,7 @@ def test_a_folder_of_the_same_name_there_is_not_taken_for_ours(far: tuple[OwnEng
     daemon, here = far
     (work := here / "namesake").mkdir()
     (work / "ours").touch()
+    time.sleep(TICK)
     subprocess.run(["nsenter", f"--target={daemon.pid}", "--mount", "mkdir", work], check=True)
     with relayed(daemon.folder / "api.sock") as address, Sandbox(
             "base", engine=address, workspace=work, notify=notices.append) as box:
