@@ -63,10 +63,10 @@ class Model(Protocol):
 
 @runtime_checkable
 class Preparable(Protocol):
-    """A model that answers its first call sooner when it was told beforehand."""
+    """A model that answers sooner when it was told beforehand."""
 
-    def prepare(self) -> None:
-        """Begin, in the background, what the first call would wait for. Returns at once."""
+    def prepare(self, messages: Sequence[Message] = ()) -> None:
+        """Begin, in the background, what the next call, or a count of ``messages``, would wait for. Returns at once."""
 
 
 @runtime_checkable

@@ -10,7 +10,12 @@ import logging
 import os
 import threading
 import warnings
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
+
+LOADER = "load-litellm"
+"""The name of the thread that ``preload`` starts."""
 
 _lock = threading.RLock()  # two threads that import one package at once can see each other's half-made modules
 
@@ -50,11 +55,16 @@ def ignore_its_warnings() -> None:
                             category=UserWarning, module=r"pydantic\._internal\._generate_schema")
 
 
-def preload() -> None:
-    """Begin to load litellm, in the background; returns at once."""
-    threading.Thread(target=_warm_up, name="load-litellm", daemon=True).start()
+def preload(*, then: Callable[[], object] = lambda: None) -> None:
+    """Begin to load litellm, in the background, and to do what needs it; returns at once."""
+    def work() -> None:
+        _warm_up()
+        then()
+
+    threading.Thread(target=work, name=LOADER, daemon=True).start()
 
 
+@cache
 def _warm_up() -> None:
     with _lock:
         litellm = load()

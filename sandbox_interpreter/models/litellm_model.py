@@ -66,9 +66,10 @@ class LiteLLMModel:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What may stand in no error and in nothing that is shown, besides keys."""
 
-    def prepare(self) -> None:
-        """Begin to load litellm in the background."""
-        client.preload()
+    def prepare(self, messages: Sequence[Message] = ()) -> None:
+        """Begin to load litellm in the background, and to count ``messages``; what was counted is remembered."""
+        said = [*messages]  # the conversation may go on meanwhile
+        client.preload(then=lambda: said and self.measure(said, system=""))
 
     def stream(self, messages: Sequence[Message], *, system: str) -> Answer:
         """Yield the next answer as it is written. Raises ModelNotConfigured, ModelUnavailable, BudgetReached."""

@@ -105,10 +105,15 @@ class _Chat:
         def prepare() -> None:
             self._meanwhile()
             _load()
-            if isinstance(self._model, Preparable):
-                self._model.prepare()
+            self._ready_model()
 
         threading.Thread(target=prepare, name="sbi-prepare", daemon=True).start()
+
+    def _ready_model(self) -> None:
+        """Begin what its next answer, and the next %tokens, would wait for: a long conversation takes time to count."""
+        if isinstance(self._model, Preparable):
+            made = self._opening.made
+            self._model.prepare(made.messages if made else ())
 
     def resume(self, session: str, *, keep: Collection[str], replay: bool) -> None:
         """Take up an earlier session; its code, if any still runs, is followed to its end."""
@@ -144,6 +149,7 @@ class _Chat:
         except Exception as error:  # a fault of ours must not cost anybody their conversation
             self._complain(f"sbi failed in a way that it should not: {type(error).__name__}: {error}",
                            "Please report it, with what `%debug` and the same prompt show.")
+        self._ready_model()
         self.say()
 
     def say(self, text: str = "", *, style: str = "", stream: TextIO | None = None) -> None:

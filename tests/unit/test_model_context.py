@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from sandbox_interpreter.errors import ModelUnavailable
 from sandbox_interpreter.messages import Message
-from sandbox_interpreter.models import tokens
+from sandbox_interpreter.models import client, tokens
 from sandbox_interpreter.models.composer import Composer
 from sandbox_interpreter.models.gallery import Gallery
+from sandbox_interpreter.models.litellm_model import LiteLLMModel
 from sandbox_interpreter.models.request import Entry, Form
 from tests.support.pictures import base64_png
 
@@ -156,6 +158,26 @@ def test_many_texts_are_counted_once_each_and_none_is_left_out() -> None:
     assert tokens.of_entries(entries, counter) == one_by_one
     assert tokens.of_entries(entries, counter) == one_by_one
     assert len(asked) == len(set(asked)) == 2 * 299
+
+
+def test_a_conversation_is_counted_while_the_prompt_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    litellm, asked = client.load(), list[str]()
+    count = litellm.token_counter
+
+    def counting(*, model: str, text: str) -> int:
+        asked.append(text)
+        return int(count(model=model, text=text))
+
+    monkeypatch.setattr(litellm, "token_counter", counting)
+    model, messages = LiteLLMModel("openai/gpt-4.1"), history(50)
+    model.prepare(messages)
+    for thread in threading.enumerate():
+        if thread.name == client.LOADER:
+            thread.join()
+    assert len(asked) >= len(messages)
+    asked.clear()
+    assert model.measure(messages, system="You code.") > 50 * 400 / 8
+    assert asked == ["You code."]
 
 
 def test_trimming_is_linear_in_the_history() -> None:
