@@ -32,7 +32,7 @@ check: ## Lint, and check the types
 bench: images ## Print the ratios against the raw engine and write bench/RESULTS.md
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-peers: images ## Install other systems, run the same jobs with each, and write bench/PEERS.md
+bench-peers: images ## Install other systems, run the same jobs with each, and write bench/RESULTS.md
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 images: ## Build the bundled images that are not up to date

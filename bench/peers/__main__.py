@@ -1,4 +1,4 @@
-"""Run the same three jobs with every system, and write the table to bench/PEERS.md: python -m bench.peers [NAME...]."""
+"""Run the same three jobs with every system; the table goes to bench/RESULTS.md: python -m bench.peers [NAME...]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ MOST_FAILED = 3
 """Rounds that may fail before a system is given up."""
 ROUNDS = 7
 """Of each, in turn, so that a drifting machine touches all alike; one more before them is not counted."""
-RESULTS = Path(__file__).parents[1] / "PEERS.md"
+RESULTS = Path(__file__).parents[1] / "RESULTS.md"
+ABOUT = (
+    "One new sandbox that prints 1, the same once more in it, and its close: medians. Every system runs in the set-up",
+    "that its documentation recommends, and with its fast settings where it has them, on the same engine and on an",
+    "image made from the bundled `python` one.")
 JOBS = ("cold", "cell", "close")
 COLUMNS = ("system", "version", "set-up", "print(1) from nothing", "x ours", "once more", "x ours", "close", "x ours",
            "variables stay", "failed rounds", "left behind")
@@ -118,7 +122,7 @@ def main() -> None:
             if OURS in contest.missing:
                 sys.exit(f"There is nothing to compare with: {contest.missing[OURS]}.")
             contest.run()
-            lines = [f"## {machine(engine)}, medians of {ROUNDS}", "", *contest.table()]
+            lines = [f"## peers on {machine(engine)}", "", *ABOUT, "", *contest.table()]
         finally:
             contest.close()
     print("\n".join(lines))
