@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from bench.measure import Figure, paired, timed
 from bench.raw import RawEngine
@@ -35,9 +36,9 @@ BOUND = 100.0
 def figures(_: RawEngine) -> Iterator[Figure]:
     """Yield the figures of a history of 2,000 messages: commands, and the log behind them."""
     with tempfile.TemporaryDirectory(prefix="sbi-bench-") as folder:
-        os.environ["SBI_DATA_DIR"] = folder
-        yield from _commands(Path(folder))
-        yield from _tokens()
+        with mock.patch.dict(os.environ, SBI_DATA_DIR=folder):
+            yield from _commands(Path(folder))
+            yield from _tokens()
     yield from _trimming()
 
 

@@ -102,7 +102,9 @@ class RayCluster:
             source.close()
 
     def _start(self, members: list[Member]) -> None:
-        os.environ.update(PATIENT)
+        # Ray notes the newest cluster's address in a folder that it expects to be there, for whoever asks for "auto".
+        (self.folder / "ray").mkdir()
+        os.environ.update(PATIENT | {"RAY_TMPDIR": str(self.folder)})
         if LEAN not in sys.path:
             sys.path.insert(0, LEAN)
         from ray.cluster_utils import Cluster
@@ -167,6 +169,7 @@ class RayCluster:
 
             ray.shutdown()
             self._cluster.shutdown()
+        os.environ.pop("RAY_TMPDIR", None)
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda member: member.engine.close(), self.members))
         shutil.rmtree(self.folder, ignore_errors=True)
