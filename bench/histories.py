@@ -35,10 +35,10 @@ BOUND = 100.0
 
 def figures(_: RawEngine) -> Iterator[Figure]:
     """Yield the figures of a history of 2,000 messages: commands, and the log behind them."""
-    with tempfile.TemporaryDirectory(prefix="sbi-bench-") as folder:
-        with mock.patch.dict(os.environ, SBI_DATA_DIR=folder):
-            yield from _commands(Path(folder))
-            yield from _tokens()
+    with (tempfile.TemporaryDirectory(prefix="sbi-bench-") as folder,
+          mock.patch.dict(os.environ, SBI_DATA_DIR=folder)):
+        yield from _commands(Path(folder))
+        yield from _tokens()
     yield from _trimming()
 
 
