@@ -44,6 +44,7 @@ class CellRunner:
     def serve(self) -> None:
         """Run cells until the agent is gone."""
         signals.on_interrupt(self._on_interrupt)
+        signals.let_nudges()
         signals.let_interrupts()
         open_streams()
         self.displayer.install(self.namespace)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from . import signals
 from .kernel import Kernel
 
 TYPE_CHECKING = False
@@ -26,6 +27,10 @@ class PythonKernel(Kernel):
     def submit(self, request: Request) -> None:
         """Send the cell over the control pipe."""
         self.say("execute", request.code, ask=request.stdin == "ask", active_line=request.active_line)
+
+    def look_again(self) -> None:
+        """Wake a kernel that waits: the interpreter looks for signals between two steps, not when it begins to wait."""
+        self._signal_alone(signals.NUDGE, self.pid)
 
     def reply(self, line: bytes) -> None:
         """Answer an input request."""

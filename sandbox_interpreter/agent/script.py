@@ -26,6 +26,11 @@ class ScriptKernel(Kernel):
         run = _run_python if self.language == "python" else _run_shell
         self.spawn(lambda: run(request), stdin=request.stdin == "pipe")
 
+    def look_again(self) -> None:
+        """Wake a Python program that waits, as the Python kernel does."""
+        if self.language == "python":
+            self._signal_alone(signals.NUDGE, self.pid)
+
 
 def _load() -> None:
     """Load what programs need in the agent, from which they are forked: the next one finds it there."""
@@ -54,6 +59,7 @@ def _run_python(request: Request) -> None:
     from .display import Displayer
 
     path = _path_of(request, ".py")
+    signals.let_nudges()
     cells.open_streams()
     sys.argv = [path, *request.argv]
     sys.path.insert(0, os.path.dirname(path) if request.name.startswith("/") else os.getcwd())

@@ -13,6 +13,9 @@ SIGINT = _signal.SIGINT
 SIGTERM = _signal.SIGTERM
 SIGKILL = _signal.SIGKILL
 
+# It does nothing by itself, and nobody else sends it; a call that waits comes back for it, and what is due runs.
+NUDGE = _signal.SIGURG
+
 # One step of the ladder each: SIGINT lets state survive, SIGTERM lets user code flush, SIGKILL ends it.
 LADDER = (SIGINT, SIGTERM, SIGKILL)
 
@@ -51,6 +54,11 @@ def restore_for_program() -> None:
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(SIGINT, _signal.SIG_DFL)
     let_interrupts()
+
+
+def let_nudges() -> None:
+    """Come back from a call that waits when the agent asks for it."""
+    _signal.signal(NUDGE, lambda *_: None)
 
 
 def on_interrupt(handler: Callable[..., object]) -> None:

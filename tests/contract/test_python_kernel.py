@@ -7,8 +7,8 @@ import time
 import pytest
 
 from sandbox_interpreter.sandbox.outputs import ActiveLine, Display, InputRequest
-from sandbox_interpreter.sandbox.sandbox import Sandbox
-from tests.support.runs import run
+from sandbox_interpreter.sandbox.sandbox import Sandbox, Script
+from tests.support.runs import Run, run
 
 
 def test_the_last_expression_is_shown_and_kept(shared_box: Sandbox) -> None:
@@ -33,6 +33,28 @@ def test_top_level_await_is_interrupted(patient_box: Sandbox) -> None:
     done = run(patient_box, "python", "await asyncio.sleep(60)", timeout=0.5)
     assert (done.result.exit_code, done.result.limit) == (124, "time")
     assert run(patient_box, "python", "await asyncio.sleep(0, 'alive')").values == ["'alive'"]
+
+
+COUNTING = """
+import signal, time
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+print("ready", flush=True)
+end = time.monotonic() + 1
+while time.monotonic() < end: time.sleep(0.05)
+print(len(heard))
+"""
+
+
+@pytest.mark.parametrize("script", [None, Script("counting.py")], ids=["cell", "script"])
+def test_a_handler_of_the_codes_own_hears_an_interrupt_once(patient_box: Sandbox, script: Script | None) -> None:
+    execution = patient_box.execute("python", COUNTING, script=script)
+    outputs = []
+    for output in execution:
+        outputs.append(output)
+        if len(outputs) == 1:
+            execution.interrupt()
+    assert Run(outputs, execution.result).stdout == "ready\n1\n"
 
 
 def test_rich_forms_come_with_the_plain_one(shared_box: Sandbox) -> None:
