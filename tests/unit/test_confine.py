@@ -30,17 +30,24 @@ def outcome(rules: bytes, audit: int, number: int, *arguments: int) -> int:
             at += if_true if test else if_false
 
 
-@pytest.mark.parametrize(("name", "audit", "socket", "modes", "openat2"), MACHINE)
-def test_every_rule_refuses_what_it_means_and_nothing_else(name: str, audit: int, socket: int,
-                                                          modes: dict[int, tuple[int, int]], openat2: int) -> None:
+@pytest.mark.parametrize(("name", "audit", "socket", "spaces", "keys", "modes"), MACHINE)
+def test_every_rule_refuses_what_it_means_and_nothing_else(name: str, audit: int, socket: int, spaces: tuple[int, int],
+                                                          keys: tuple[int, int, int],
+                                                          modes: dict[int, tuple[int, int]]) -> None:
     rules = program(MACHINES[name])
     assert outcome(rules, audit, 0) == outcome(rules, audit, 423) == ALLOW
-    for number in (*confine.IO_URING, openat2, confine.X32 | 1, 2**32 - 1):
+    for number in (*confine.IO_URING, *confine.UNREADABLE, confine.X32 | 1, 2**32 - 1):
         assert outcome(rules, audit, number) == REFUSE | ENOSYS
     assert outcome(rules, audit ^ 1, 0) == REFUSE | ENOSYS
     for family in (1, 2, 10, 16):
         assert outcome(rules, audit, socket, family, 1) == ALLOW
     assert outcome(rules, audit, socket, confine.AF_VSOCK, 1) == REFUSE | confine.EAFNOSUPPORT
+    for number in keys:
+        assert outcome(rules, audit, number) == REFUSE | EPERM
+    for number in spaces:
+        assert outcome(rules, audit, number, 0x3D0F00 | 17) == ALLOW  # what a new thread shares, or a child's signal
+        for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
+            assert outcome(rules, audit, number, flag | 17) == REFUSE | EPERM
     for number, (mode, flags) in modes.items():
         for value in (0o755, 0o2775, 0o1777, 0o4755, 0o6711):
             for flag in (0, 0o100, 0o20200000):
