@@ -27,7 +27,8 @@ from tests.support.engine_kinds import KINDS, Kind, Unavailable
 from tests.support.engine_root import Root
 
 # Models are the same on every engine, and the tests' own daemon is one engine whichever the others run on.
-LEFT_OUT = ("tests/contract/test_model_*", "tests/attack/test_hostile_model.py", "tests/attack/test_engine_faults.py")
+LEFT_OUT = ("tests/contract/test_model_*", "tests/attack/test_hostile_model.py", "tests/attack/test_engine_faults.py",
+            "tests/attack/test_engine_elsewhere.py")
 
 LOAD_SECONDS = 1800
 UNUSED = ("full", "media")

@@ -274,6 +274,15 @@ class ImageTransport(Protocol):
 
 
 @runtime_checkable
+class TakesUp(Protocol):
+    """An engine that tells whether a container outlives its first client."""
+
+    @property
+    def takes_up(self) -> bool:
+        """Tell whether a container's stdin stays open for a second client when the first has left."""
+
+
+@runtime_checkable
 class IdentifiesImages(Protocol):
     """An engine that tells which very image a name stands for."""
 

@@ -120,6 +120,11 @@ class DockerEngine:
         """Tell whether it is not on a socket of this machine."""
         return self._connection.address.partition("://")[0] in ("tcp", "ssh", "http", "https")
 
+    @property
+    def takes_up(self) -> bool:
+        """Tell whether a container's stdin stays open for a second client when the first has left."""
+        return self._name != "podman"
+
     def info(self) -> EngineInfo:
         """Return name and versions; raises EngineUnreachable when nothing answers."""
         version = translated(self.client.version, "tell its version")

@@ -62,8 +62,9 @@ def container_config(spec: ContainerSpec, *, podman: bool = False) -> dict[str, 
 def _podman_tmpfs(tmpfs: Mapping[str, str]) -> dict[str, str]:
     """Return tmpfs options that Podman takes.
 
-    It knows no owner, so a private mount is opened to the only user, and no number of files. Over a read-only root it
-    lays two places in memory of its own, half the machine's memory each, unless they are asked for: they get a page.
+    It knows no owner, so a private mount is opened to the only user, and no number of files. It begins a place with
+    what the image has there, as root's, unless told otherwise. Over a read-only root it lays two places in memory of
+    its own, half the machine's memory each, unless they are asked for: they get a page.
     """
     return {**dict.fromkeys(("/run", "/var/tmp"), "rw,nosuid,nodev,noexec,size=4096"),  # noqa: S108 - the container's
             **{path: _for_podman(options) for path, options in tmpfs.items()}}
@@ -71,4 +72,4 @@ def _podman_tmpfs(tmpfs: Mapping[str, str]) -> dict[str, str]:
 
 def _for_podman(options: str) -> str:
     kept = [option for option in options.split(",") if not option.startswith(("uid=", "gid=", "mode=", "nr_inodes="))]
-    return ",".join([*kept, "mode=1777"])
+    return ",".join([*kept, "mode=1777", "notmpcopyup"])

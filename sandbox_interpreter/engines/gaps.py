@@ -6,12 +6,14 @@ from sandbox_interpreter.engines.base import EngineInfo
 
 PODMAN = (
     "a session whose program was killed cannot be taken up again: Podman closes stdin with a container's first client",
-    "code can make user namespaces, which shows it more of the kernel: Podman's seccomp profile lets it",
+    "no sandbox waits for the next run, and --standby changes nothing: the same",
     "places in memory hold any number of files: code can use up its own memory with empty ones",
     "--runtime is refused: Podman's Docker API passes it over in silence",
 )
 GVISOR = (
     "with --network full, this machine's own addresses stay open: gVisor reads the routes before they can be closed",
+    "the limit of processes holds for gVisor's own, not for those of code: what ends a fork bomb is the memory limit",
+    "what meets a limit is ended and not told which: gVisor counts in its own kernel",
 )
 ELSEWHERE = ("folders of this machine cannot be mounted, since the engine does not see them: -w DIR is refused, and "
              "-w DIR:copy travels by copy, both ways")

@@ -57,6 +57,11 @@ class QuickEngine:
         self._whole = self._whole or DockerEngine(self._setting)
         return self._whole
 
+    @property
+    def takes_up(self) -> bool:
+        """Tell whether a container's stdin stays open for a second client when the first has left."""
+        return not self._service.is_podman
+
     def info(self) -> EngineInfo:
         """Return name and versions."""
         return self.whole.info()

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sandbox_interpreter.agent import boot
-from sandbox_interpreter.engines.base import Container
-from sandbox_interpreter.errors import ChannelError, NoAgent, SandboxInterpreterError
+from sandbox_interpreter.engines.base import Container, Wire
+from sandbox_interpreter.errors import ChannelError, EngineError, NoAgent, SandboxInterpreterError
 from sandbox_interpreter.languages import Language
 from sandbox_interpreter.sandbox.channel import Channel
 from sandbox_interpreter.sandbox.inbox import Inbox
@@ -33,7 +33,7 @@ class Instance:
         self._policy = policy
         self._heartbeat = min(policy.idle / 4, 20.0)
         self._starting: threading.Thread | None = None
-        self.channel = Channel(container.attach(), heartbeat=self._heartbeat, joins=joins,
+        self.channel = Channel(_attached(container), heartbeat=self._heartbeat, joins=joins,
                                gate=way_out.gate if way_out else None)
         self._way_out = way_out
         self._taught: set[str] = set()
@@ -138,6 +138,16 @@ class Instance:
             self.channel.send("shutdown_request")
         has_ended = self.channel.ended.wait(LEAVING_SECONDS)
         return has_ended and self.container.state() not in ("created", "running", "paused")
+
+
+def _attached(container: Container) -> Wire:
+    """Return a container's stdin and stdout. Raises NoAgent: Podman looks for the command as soon as one attaches."""
+    try:
+        return container.attach()
+    except EngineError as error:
+        if isinstance(reason := _reason(error), NoAgent):
+            raise reason from None
+        raise
 
 
 def _reason(error: SandboxInterpreterError) -> ChannelError:

@@ -44,8 +44,8 @@ class _Wire(SocketWire):
         self._keeper = keeper
 
     def diagnostics(self) -> str:
-        """Return the last of what the container wrote to stderr: the reason when not even a shell was there."""
-        return self._keeper.diagnostics()
+        """Return the last of what the container wrote to stderr, asked for where it has not begun to keep itself."""
+        return f"{self._keeper.diagnostics()} (its image seems to have neither python3 nor sh)".lstrip()
 
 
 class StandIn:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from sandbox_interpreter.agent import boot
 from sandbox_interpreter.config import data_folder
-from sandbox_interpreter.engines.base import ContainerEngine, ContainerInfo, IdentifiesImages, Renamable
+from sandbox_interpreter.engines.base import ContainerEngine, ContainerInfo, IdentifiesImages, Renamable, TakesUp
 from sandbox_interpreter.errors import EngineError, SandboxError, SandboxInterpreterError
 from sandbox_interpreter.frozen import frozen
 from sandbox_interpreter.sandbox import launch, private
@@ -124,6 +124,8 @@ def tidy(engine: ContainerEngine) -> list[Path]:
 
 def _key(engine: ContainerEngine, wanted: Wanted) -> str | None:
     """Return what tells standbys apart that are not alike in every respect; None where none may or can wait."""
+    if not (isinstance(engine, TakesUp) and engine.takes_up):
+        return None  # it would end when its maker leaves
     image = _image(engine, wanted.image)
     if image is None or wanted.policy.network == "full":  # a bridge for each that waits would use up the engine's
         return None

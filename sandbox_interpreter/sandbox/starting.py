@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.engines.base import Container
+from sandbox_interpreter.errors import NoAgent
 from sandbox_interpreter.sandbox.instance import Instance
 from sandbox_interpreter.sandbox.policy import Policy
 
@@ -23,13 +24,17 @@ def start(image: str, policy: Policy, environment: Mapping[str, str], create: Cr
 
     Raises what ``create`` does, ChannelError; then there is no container.
     """
-    instance = _launched(create(()), policy, environment, way_out)
     is_bundled = index.resolve(image) != image
-    if is_bundled or not instance.has_no_agent():
-        return instance
+    try:
+        instance = _launched(create(()), policy, environment, way_out)
+        if is_bundled or not instance.has_no_agent():
+            return instance
+        instance.discard()
+    except NoAgent:
+        if is_bundled:
+            raise
     from sandbox_interpreter.sandbox import stand_in
 
-    instance.discard()
     notify(stand_in.NOTICE.format(image))
     inner = create(stand_in.command(policy.idle))
     return _launched(stand_in.StandIn(inner, idle=policy.idle), policy, environment, None)

@@ -14,8 +14,8 @@ from sandbox_interpreter.catalogue import mirrors
 from sandbox_interpreter.errors import EngineError
 
 # runsc of another suite: unstable's panics, since it was built with a Go whose goroutines it cannot number.
-PACKAGES = ("docker.io", "podman", "catatonit", "nftables", "runc", "runsc/bookworm-backports", "openssh-server",
-            "iptables", "iproute2")
+PACKAGES = ("docker.io", "podman", "aardvark-dns", "catatonit", "nftables", "runc", "runsc/bookworm-backports",
+            "openssh-server", "iptables", "iproute2")
 # The host's /tmp is its /tmp: workspaces of tests and sockets of engines have one name on both sides. As on another
 # machine, only the folder ALONE is there.
 ENTER = """set -e
@@ -52,8 +52,10 @@ class Root:
         """Make the folder, if need be, from the host's own mirror. Raises Unavailable."""
         if os.geteuid() != 0:
             raise Unavailable("a second engine needs root")
-        if (self.folder / "usr/sbin/dockerd").exists():
+        made_of = self.folder / "packages"
+        if made_of.exists() and made_of.read_text() == " ".join(PACKAGES):
             return
+        shutil.rmtree(self.folder, ignore_errors=True)
         if not shutil.which("mmdebstrap"):
             raise Unavailable("a second engine is unpacked with mmdebstrap; apt-get install mmdebstrap")
         try:
@@ -70,6 +72,7 @@ class Root:
         if made.returncode:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise Unavailable(f"mmdebstrap could not unpack it: {' '.join(made.stderr.split())[-300:]}")
+        made_of.write_text(" ".join(PACKAGES))
 
     @contextmanager
     def running(self, *command: str, log: Path, network: Network | None = None,
