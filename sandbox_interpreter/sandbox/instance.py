@@ -116,6 +116,8 @@ class Instance:
 
     def detach(self) -> None:
         """Let go of the container, which lives on for its idle time."""
+        if self._starting:
+            self._starting.join()  # whoever looks for it is to find it running, and code runs before the engine says so
         self.channel.close()
 
     def discard(self, *, wait: bool = True) -> None:
