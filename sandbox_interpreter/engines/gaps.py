@@ -12,8 +12,11 @@ PODMAN = (
 )
 GVISOR = (
     "with --network full, this machine's own addresses stay open: gVisor reads the routes before they can be closed",
-    "the limit of processes holds for gVisor's own, not for those of code: what ends a fork bomb is the memory limit",
+    "the limit of processes counts gVisor's own threads: code that makes too many loses its sandbox, not only itself",
+    "a limit of a few dozen processes may start none: gVisor itself has that many threads",
     "what meets a limit is ended and not told which: gVisor counts in its own kernel",
+    "places in memory hold any number of files: code can use up its own memory with empty ones",
+    "code can end its own sandbox, which costs the session its variables: gVisor does not spare the first process",
 )
 ELSEWHERE = ("folders of this machine cannot be mounted, since the engine does not see them: -w DIR is refused, and "
              "-w DIR:copy travels by copy, both ways")

@@ -229,6 +229,8 @@ PODMAN = {
                f"{HARDENING}scratch_space_is_in_memory_sized_and_without_devices_or_setuid"),
 }
 SURFACE = "attack/test_surface.py::test_"
+EXHAUSTION = "attack/test_exhaustion.py::test_"
+TAKEOVER = "attack/test_takeover.py::test_"
 FULL = "contract/test_full_network.py::test_"
 GVISOR = {
     **OWN_NETWORK,
@@ -236,18 +238,32 @@ GVISOR = {
                f"{FULL}this_machine_and_metadata", f"{FULL}what_is_beyond_this_machine"),
     **left_out("gVisor's kernel says it in other words", "contract/test_sandbox.py::test_a_read_only_workspace_cannot",
                f"{SURFACE}code_has_no_capability", f"{SURFACE}no_program_gives_privileges_away",
-               f"{SURFACE}there_is_no_device_but", f"{SURFACE}no_engines_socket_and_no_folder"),
+               f"{SURFACE}there_is_no_device_but", f"{SURFACE}no_engines_socket_and_no_folder",
+               f"{HARDENING}scratch_space_is_in_memory", f"{EXHAUSTION}what_system_v_keeps",
+               "contract/test_egress.py::test_there_is_no_interface_but_loopback_and_no_proxy",
+               "contract/test_cis_docker_benchmark.py::test_an_auditor_finds_nothing_inside[cat /proc/self/setgroups"),
     **left_out("gVisor grants it inside of its own kernel, where the machine's is not reached", *(
-        f"{SURFACE}what_needs_privilege_fails[{attempt}" for attempt in ("unshare -Ur", "mknod", "dmesg", "renice"))),
+        f"{SURFACE}what_needs_privilege_fails[{attempt}" for attempt in ("unshare -Ur", "mknod", "dmesg", "renice")),
+        *(f"attack/test_kernel_calls.py::test_what_reaches_into_the_kernel_is_refused[call('{attempt}"
+          for attempt in ("mknodat', -100, b'/tmp", "syslog"))),
     **left_out("what runs in gVisor is no process of this machine's, where the test looks for it",
                "attack/test_left_behind.py::test_stopped_and_traced_processes", "attack/test_host_faults.py::"
                "test_a_container_that_is_ended_from_outside_costs_its_run_and_no_file[agent_killed]"),
     **left_out("gVisor names what the agent writes to otherwise, so the test does not find it to forge with",
-               "attack/test_takeover.py::test_forged_frames", "attack/test_takeover.py::test_a_forged",
-               "attack/test_egress_forged.py"),
+               f"{TAKEOVER}forged_frames", f"{TAKEOVER}a_forged", "attack/test_egress_forged.py",
+               f"{TAKEOVER}an_agent_that_cannot_leave_is_removed_at_close[stopped-behind"),
+    **left_out("gVisor does not spare the first process", f"{TAKEOVER}init_cannot_be_killed"),
+    **left_out("gVisor's own threads are more than so few",
+               f"{HARDENING}another_policy_changes_what_it_names_and_nothing_else[small]"),
+    **left_out("Docker removes a frozen container of gVisor's at its second try only",
+               "attack/test_host_faults.py::test_a_container_that_is_frozen"),
+    **left_out("gVisor's tmpfs knows no limit of files", f"{EXHAUSTION}scratch_space_filled"),
     **left_out("gVisor counts in a kernel of its own, and shows no counters",
                "contract/test_python_kernel.py::test_too_many_processes_are_named",
-               "contract/test_python_kernel.py::test_running_out_of_memory_takes_the_cell"),
+               "contract/test_python_kernel.py::test_running_out_of_memory_takes_the_cell",
+               "contract/test_no_python.py::test_memory_that_runs_out", f"{EXHAUSTION}a_memory_hog",
+               f"{EXHAUSTION}a_hog_in_a_background_child", f"{EXHAUSTION}threads_count_as_processes",
+               f"{EXHAUSTION}a_fork_bomb_stops"),
 }
 SANDBOX = "contract/test_sandbox.py::test_"
 PACKAGES = "contract/test_installed_packages.py::test_"

@@ -18,6 +18,17 @@ const MOST_TEXT = 512 * 1024; // characters of a shown value or a traceback
 
 // --- what the agent says, and is told ---
 
+// Calls a function of fs again as often as a signal has cut it short, which gVisor lets it do where Linux goes on.
+function whole(call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (error.code !== "EINTR") throw error;
+    }
+  }
+}
+
 let unread = Buffer.alloc(0);
 
 // Returns the next whole message in what was read, or null.
@@ -39,7 +50,7 @@ function waitForMessage(kind) {
   for (;;) {
     const message = nextMessage();
     if (message === null) {
-      const size = fs.readSync(HEAR, piece);
+      const size = whole(() => fs.readSync(HEAR, piece));
       if (size === 0) process.reallyExit(0);
       unread = Buffer.concat([unread, piece.subarray(0, size)]);
     } else if (message.words[0] === kind) {
@@ -67,7 +78,7 @@ function messageToCome() {
 
 function tell(words, payload = Buffer.alloc(0)) {
   const message = Buffer.concat([Buffer.from(words.map((word) => encodeURIComponent(word)).join(" ") + "\n"), payload]);
-  for (let at = 0; at < message.length; ) at += fs.writeSync(TELL, message, at);
+  for (let at = 0; at < message.length; ) at += whole(() => fs.writeSync(TELL, message, at));
 }
 
 function clipped(text, most = MOST_TEXT) {
@@ -81,13 +92,13 @@ const permit = Buffer.from("."); // the byte that we hold; 0 while it lies in th
 // Lets interrupts come: the handler that they are to meet stands.
 function letInterrupts() {
   permit[0] = 0;
-  fs.writeSync(PERMIT, ".");
+  whole(() => fs.writeSync(PERMIT, "."));
 }
 
 // Lets none come any more, and tells whether one has, even if it met nothing that it could stop. May be cut short by
 // one itself, and called again.
 function holdInterrupts() {
-  if (permit[0] === 0) fs.readSync(PERMIT, permit);
+  if (permit[0] === 0) whole(() => fs.readSync(PERMIT, permit));
   return permit[0] === 33; // the agent's "!"
 }
 
