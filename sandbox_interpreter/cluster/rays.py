@@ -17,6 +17,8 @@ RESOURCE = "sbi"
 """The custom resource of nodes that have an engine; its number is how many sandboxes may be there at once."""
 INSTALL = "Install what it needs: pip install 'sandbox-interpreter[ray]'"
 _KNOCK_SECONDS = 10.0
+_TRIES = 3
+"""Of a head that is busy: it gives each client's server half a minute to come up."""
 _THREADS = 16
 """Calls that one slot answers at once: what a run says, and beside it an interrupt or the end."""
 
@@ -67,8 +69,7 @@ def join(address: str) -> bool:
     address = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
     try:
         _knock(address)
-        # Nothing of ours is in what the nodes print; an environment of ours goes with no job.
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True)
+        _begin(ray, address)
     except (ConnectionError, TimeoutError, ValueError, OSError) as error:
         raise EngineUnreachable(f"No Ray cluster answers at {address!r}: {_line(error)}", next_step=step) from None
     except RuntimeError as error:
@@ -77,6 +78,19 @@ def join(address: str) -> bool:
                              next_step="Take the same Python and the same Ray on all machines.") from None
         raise EngineUnreachable(f"No Ray cluster answers at {address!r}: {_line(error)}", next_step=step) from None
     return True
+
+
+def _begin(ray: Any, address: str) -> None:
+    """Connect; again, if the head has not got the server ready in time that it starts for each client of ``ray://``."""
+    for left in reversed(range(_TRIES)):
+        try:
+            # Nothing of ours is in what the nodes print; an environment of ours goes with no job.
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True)
+            return
+        except (ConnectionError, RuntimeError) as error:
+            if not left or "Initialization failure" not in str(error):
+                raise
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:

@@ -386,3 +386,26 @@ def test_without_ray_the_error_says_how_to_install_it(monkeypatch: pytest.Monkey
     with pytest.raises(UsageError, match="needs Ray") as caught:
         Cluster("auto")
     assert caught.value.next_step == "Install what it needs: pip install 'sandbox-interpreter[ray]'"
+
+
+class BusyHead:
+    """Stands for Ray while a head is too slow to start its server for a client, so often."""
+
+    def __init__(self, slow: int) -> None:
+        self.slow, self.ended = slow, 0
+
+    def init(self, **_: object) -> None:
+        """Connect, or say what Ray says then."""
+        if self.slow > self.ended:
+            raise ConnectionAbortedError("Initialization failure from server:\n")
+
+    def shutdown(self) -> None:
+        """Count the call."""
+        self.ended += 1
+
+
+def test_a_head_that_is_busy_is_asked_again_and_not_for_ever() -> None:
+    rays._begin(head := BusyHead(2), "ray://x:1")
+    assert head.ended == 2
+    with pytest.raises(ConnectionAbortedError):
+        rays._begin(BusyHead(3), "ray://x:1")
