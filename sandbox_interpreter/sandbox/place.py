@@ -110,6 +110,10 @@ class Place:
         folder = self.workspace.folder
         before = _mark(folder)
         instance.wait()
+        if not instance.channel.place:
+            raise FolderUnseen(f"The engine is reached over a network, and an image without python3 cannot tell if "
+                               f"it sees {folder} of this machine or of another.",
+                               next_step="Use an image that has python3, or the engine's socket on its own machine")
         if instance.channel.place not in (before, _mark(folder)):
             raise FolderUnseen(f"The engine cannot mount {folder}: it runs on another machine, and what has that name "
                                "there is another folder.",

@@ -198,6 +198,8 @@ OWN_MOUNTS = left_out("the engine has mounts of its own, and does not see the sm
                       "attack/test_disk.py")
 NO_SOCKET = left_out("the engine is on no socket of this machine, and is spoken to through the SDK",
                      "contract/test_engine_quick.py")
+UNPROVED = left_out("an image without Python cannot tell there which folder it sees, so this machine's is refused",
+                    "contract/test_no_python.py")
 OWN_NETWORK = RELAYED | OWN_MOUNTS | left_out("the engine is in a network of its own, where the test's registry is not",
                                  f"{STORE}a_pull_brings_the_image", f"{STORE}a_silent_registry_is_not_waited_for")
 PODMAN = {
@@ -290,6 +292,6 @@ KINDS = {
     "podman": Kind("Podman's API service", podman, PODMAN),
     "gvisor": Kind("Docker Engine with gVisor", dockerd("--config-file=FOLDER/daemon.json",
                                                         prepare=choose_gvisor), GVISOR),
-    "tls": Kind("Docker Engine over TCP with TLS", tls, OWN_NETWORK | NO_SOCKET),
+    "tls": Kind("Docker Engine over TCP with TLS", tls, OWN_NETWORK | NO_SOCKET | UNPROVED),
     "ssh": Kind("Docker Engine as on another machine, at the other end of ssh", ssh, FAR),
 }
