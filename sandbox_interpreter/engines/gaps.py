@@ -6,7 +6,7 @@ from sandbox_interpreter.engines.base import EngineInfo
 
 PODMAN = (
     "a session whose program was killed cannot be taken up again: Podman closes stdin with a container's first client",
-    "no sandbox waits for the next run, and --standby changes nothing: the same",
+    "no sandbox waits for the next run, and --standby changes nothing: Podman ends it with its maker",
     "places in memory hold any number of files: code can use up its own memory with empty ones",
     "--runtime is refused: Podman's Docker API passes it over in silence",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,12 @@ class LiteLLMModel:
     def prepare(self, messages: Sequence[Message] = ()) -> None:
         """Begin to load litellm in the background, and to count ``messages``; what was counted is remembered."""
         said = [*messages]  # the conversation may go on meanwhile
-        client.preload(then=lambda: said and self.measure(said, system=""))
+
+        def count() -> None:
+            with suppress(ModelError):  # what cannot be sent is told when it is to be
+                self.measure(said, system="")
+
+        client.preload(then=count)
 
     def stream(self, messages: Sequence[Message], *, system: str) -> Answer:
         """Yield the next answer as it is written. Raises ModelNotConfigured, ModelUnavailable, BudgetReached."""

@@ -171,13 +171,25 @@ def test_a_conversation_is_counted_while_the_prompt_waits(monkeypatch: pytest.Mo
     monkeypatch.setattr(litellm, "token_counter", counting)
     model, messages = LiteLLMModel("openai/gpt-4.1"), history(50)
     model.prepare(messages)
-    for thread in threading.enumerate():
-        if thread.name == client.LOADER:
-            thread.join()
+    wait_for_loader()
     assert len(asked) >= len(messages)
     asked.clear()
     assert model.measure(messages, system="You code.") > 50 * 400 / 8
     assert asked == ["You code."]
+
+
+def wait_for_loader() -> None:
+    for thread in threading.enumerate():
+        if thread.name == client.LOADER:
+            thread.join()
+
+
+def test_a_conversation_that_does_not_fit_is_no_error_before_it_is_sent() -> None:
+    model = LiteLLMModel("openai/gpt-4.1", context_window=1)
+    with pytest.raises(ModelUnavailable):
+        model.measure(history(5), system="")
+    model.prepare(history(5))
+    wait_for_loader()  # pytest fails a test in one of whose threads an error was raised
 
 
 def test_trimming_is_linear_in_the_history() -> None:
