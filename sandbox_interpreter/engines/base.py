@@ -140,7 +140,7 @@ class Container(Protocol):
         """Return created, running, paused, exited, dead, or removed."""
 
     def remove(self) -> None:
-        """Kill and remove it."""
+        """Kill and remove it, and return once it is gone; one that is gone already is no error."""
 
 
 @frozen

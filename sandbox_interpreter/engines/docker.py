@@ -86,7 +86,7 @@ class DockerContainer:
         return True
 
     def remove(self) -> None:
-        """Kill and remove it; one that is gone, or on its way, is no error."""
+        """Kill and remove it, and return once it is gone; one that is gone already is no error."""
         bridge = docker_bridge.of(self._client, self._id) if self._bridge is None else self._bridge
         translated(self._remove, "remove a container")
         if bridge:
@@ -103,7 +103,10 @@ class DockerContainer:
                     self._client.unpause(self._id)
                 with contextlib.suppress(NotFound):
                     self._client.remove_container(self._id, force=True, v=True)
-            elif error.status_code != 409:  # a removal is under way already
+            elif error.status_code == 409:  # it is removing itself just now
+                with contextlib.suppress(NotFound):
+                    self._client.wait(self._id, condition="removed")
+            else:
                 raise
 
 

@@ -148,7 +148,7 @@ class QuickContainer:
         return answer.check("rename a container", NOT_FOUND, *_HAS_IT).status in OK
 
     def remove(self) -> None:
-        """Kill and remove it; one that is gone, or on its way, is no error."""
+        """Kill and remove it, and return once it is gone; one that is gone already is no error."""
         if self._has_bridge is None:
             found = self._inspected()
             self._has_bridge = found is not None and found["HostConfig"]["NetworkMode"] != "none"
@@ -156,4 +156,6 @@ class QuickContainer:
             self._engine.whole.get(self._id).remove()
             return
         answer = self._service.ask("DELETE", f"/containers/{self._id}?force=1&v=1")
-        answer.check("remove a container", NOT_FOUND, CONFLICT)
+        if answer.check("remove a container", NOT_FOUND, CONFLICT).status == CONFLICT:  # it is removing itself just now
+            waiting = self._service.ask("POST", f"/containers/{self._id}/wait?condition=removed")
+            waiting.check("wait for a container's removal", NOT_FOUND)

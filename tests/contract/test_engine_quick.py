@@ -66,6 +66,17 @@ def server(tmp_path: Path) -> Iterator[tuple[QuickEngine, list[bytes]]]:
         yield engine, Started()
 
 
+def test_a_container_that_is_just_removing_itself_is_gone_when_its_removal_returns(fast: QuickEngine) -> None:
+    for _ in range(5):
+        box = Sandbox(engine=fast)
+        run(box, "python", "1")
+        identifier = box.container_id or ""
+        box.close(wait=False)
+        fast.get(identifier).remove()
+        assert fast.get(identifier).state() == "removed"
+        assert fast.list({f"{launch.LABEL}.session": box.session}) == []
+
+
 def test_it_tells_what_the_adapter_tells(engine: DockerEngine, fast: QuickEngine) -> None:
     with Sandbox(engine=engine) as box:
         box.start()

@@ -55,6 +55,17 @@ def test_closing_leaves_no_container_and_no_folder(engine: DockerEngine) -> None
     assert not folder.exists()
 
 
+def test_a_container_that_is_just_removing_itself_is_gone_when_its_removal_returns(engine: DockerEngine) -> None:
+    for _ in range(5):
+        box = Sandbox(engine=engine)
+        run(box, "python", "1")
+        identifier = box.container_id
+        assert identifier
+        box.close(wait=False)
+        engine.get(identifier).remove()
+        assert containers(engine, box.session) == []
+
+
 def test_a_closed_sandbox_says_so(engine: DockerEngine) -> None:
     box = Sandbox(engine=engine)
     box.close()
