@@ -7,7 +7,6 @@ import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -15,6 +14,7 @@ import requests.exceptions
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils import kwargs_from_env
 
+from sandbox_interpreter.engines.address import address_of
 from sandbox_interpreter.engines.ssh_forward import SshForward
 from sandbox_interpreter.errors import EngineError, EngineUnreachable
 
@@ -24,31 +24,6 @@ T = TypeVar("T")
 ANSWER_SECONDS = 60
 PING_SECONDS = 10
 OLDEST_API = "1.41"  # Docker Engine 20.10
-
-
-def podman_socket() -> str:
-    """Return the address of Podman's API: the user's own service, else the system's."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    rootless = Path(runtime or "/nonexistent") / "podman" / "podman.sock"
-    return f"unix://{rootless}" if rootless.exists() else "unix:///run/podman/podman.sock"
-
-
-def address_of(setting: str | None) -> str | None:
-    """Return the address that an ``engine`` setting means; None lets the SDK take DOCKER_HOST or its default.
-
-    Raises EngineUnreachable for a context that does not exist.
-    """
-    if setting is None or setting == "docker":
-        return None
-    if setting == "podman":
-        return podman_socket()
-    if setting.startswith("context:"):
-        context = docker.ContextAPI.get_context(setting.removeprefix("context:"))
-        if context is None:
-            raise EngineUnreachable(f"There is no engine context {setting.removeprefix('context:')!r}.",
-                                    next_step="List them: docker context ls")
-        return str(context.Host)
-    return setting
 
 
 @dataclass(frozen=True)
@@ -72,7 +47,8 @@ class Connection:
 
 def connect(setting: str | None = None) -> Connection:
     """Return a connection to the engine that ``setting`` names. Raises EngineUnreachable."""
-    address = address_of(setting) or os.environ.get("DOCKER_HOST") or ""
+    named = address_of(setting)
+    address = named or os.environ.get("DOCKER_HOST") or ""
     if address.startswith("ssh://"):
         forward = SshForward(address)
         try:
@@ -80,7 +56,7 @@ def connect(setting: str | None = None) -> Connection:
         except BaseException:
             forward.close()
             raise
-    return _connected(dict(kwargs_from_env()) if address_of(setting) is None else {"base_url": address}, address)
+    return _connected(dict(kwargs_from_env()) if named is None else {"base_url": address}, address)
 
 
 def _connected(options: dict[str, Any], address: str) -> Connection:

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox_interpreter.config import config_folder, data_folder, home_folder
+from sandbox_interpreter.engines.address import address_of
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/run", "/etc", "/boot", "/var/lib/docker", "/var/lib/containerd",
            "/var/lib/containers")
 _SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
 """Where programs of all kinds keep their sockets and files, tmux and other sandboxes among them."""
+_SHARED_TOO = ("TMPDIR", "XDG_RUNTIME_DIR")
 # Plain files in memory, and where desktops mount removable disks.
 _NOT_SYSTEM = ("/dev/shm", "/run/media")  # noqa: S108 - nothing is written there
 _HOME_SECRETS = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config/gcloud", ".local/share/containers",
@@ -25,13 +27,13 @@ _HOME_SECRETS = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".confi
 def reason_against(folder: Path, *, engine: str | None = None) -> str | None:
     """Return why ``folder`` (absolute, resolved) must not be a workspace, as the end of a sentence; None if it may.
 
-    ``engine`` is the engine's address. Above, at and inside a system place are refused; of the home folder only it
-    itself, what is above it, and its places for secrets.
+    ``engine`` is the engine's setting. Above, at and inside a system place are refused; of the home folder only it
+    itself, what is above it, and its places for secrets. Raises EngineUnreachable for a context that does not exist.
     """
     for place in _system_places():
         if _overlap(folder, place) and not any(_inside(folder, Path(free)) for free in _NOT_SYSTEM):
             return f"{place} is part of the system" if _within(folder, place) else f"it contains {place}"
-    for place in map(_real, map(Path, filter(None, (*_SHARED, os.environ.get("TMPDIR"))))):
+    for place in map(_real, map(Path, filter(None, (*_SHARED, *map(os.environ.get, _SHARED_TOO))))):
         if _within(place, folder):
             return (f"programs keep their sockets and files in {place}, other sandboxes too; a folder in it may be one"
                     if folder == place else f"it contains {place}")
@@ -54,7 +56,7 @@ def _private_places(home: Path, engine: str | None) -> Iterator[tuple[Path, str]
     for name in _HOME_SECRETS:
         yield _real(home / name), "credentials"
     yield _real(config_folder()), "sbi's settings"
-    for address in (engine, os.environ.get("DOCKER_HOST"), os.environ.get("CONTAINER_HOST")):
+    for address in (address_of(engine), os.environ.get("DOCKER_HOST"), os.environ.get("CONTAINER_HOST")):
         if address and address.startswith("unix://"):
             yield _real(Path(address.removeprefix("unix://"))), "the container engine's socket"
     if agent := os.environ.get("SSH_AUTH_SOCK"):

@@ -45,7 +45,7 @@ class Workspace:
 def resolve(text: str | Path, *, engine: str | None = None) -> Workspace:
     """Return the workspace that ``DIR[:ro|:rw|:copy]`` names, relative to the current folder.
 
-    ``engine`` is the engine's address, whose socket must stay out of reach. Raises WorkspaceError: the folder is
+    ``engine`` is the engine's setting, whose socket must stay out of reach. Raises WorkspaceError: the folder is
     missing, is a file, cannot be read, or is a place that must not be shown to code.
     """
     name, access = split_access(str(text))

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker import ContextAPI
 
-from sandbox_interpreter.errors import WorkspaceError
+from sandbox_interpreter.errors import EngineUnreachable, WorkspaceError
 from sandbox_interpreter.sandbox.policy import split_access
 from sandbox_interpreter.sandbox.workspace import notice, owner, resolve
 
@@ -21,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
-    for name in ("DOCKER_HOST", "CONTAINER_HOST", "SSH_AUTH_SOCK"):
+    for name in ("DOCKER_HOST", "CONTAINER_HOST", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
@@ -178,6 +179,25 @@ def test_a_folder_with_a_live_socket_is_refused(way: str, tmp_path: Path, monkey
             monkeypatch.setenv(way, address if way == "SSH_AUTH_SOCK" else f"unix://{address}")
         with pytest.raises(WorkspaceError, match="socket"):
             resolve(folder, engine=f"unix://{address}" if way == "flag" else None)
+
+
+def test_the_socket_is_found_of_an_engine_that_is_named_otherwise(tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, elsewhere = tmp_path / "runtime", tmp_path / "elsewhere"
+    for folder in (runtime / "podman", elsewhere):
+        folder.mkdir(parents=True)
+    (runtime / "podman" / "podman.sock").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    context = SimpleNamespace(Host=f"unix://{elsewhere}/engine.sock")
+    monkeypatch.setattr(ContextAPI, "get_context", lambda name: context if name == "there" else None)
+    for engine, folder in (("podman", runtime / "podman"), ("context:there", elsewhere)):
+        with pytest.raises(WorkspaceError, match="socket"):
+            resolve(folder, engine=engine)
+        assert resolve(folder).folder == folder  # which is no place of the usual engine's
+    with pytest.raises(EngineUnreachable, match="context 'lost'"):
+        resolve(elsewhere, engine="context:lost")
+    with pytest.raises(WorkspaceError, match="sockets"):
+        resolve(runtime)
 
 
 def test_a_folder_in_shared_memory_is_free() -> None:
