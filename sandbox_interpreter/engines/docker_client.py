@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import Any, TypeVar
 import docker
 import requests.exceptions
 from docker.errors import APIError, DockerException, NotFound
+from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
-from sandbox_interpreter.engines.address import address_of
+from sandbox_interpreter.engines.address import Context, address_of, context_of
 from sandbox_interpreter.engines.ssh_forward import SshForward
 from sandbox_interpreter.errors import EngineError, EngineUnreachable
 
@@ -47,20 +49,38 @@ class Connection:
 
 def connect(setting: str | None = None) -> Connection:
     """Return a connection to the engine that ``setting`` names. Raises EngineUnreachable."""
-    named = address_of(setting)
-    address = named or os.environ.get("DOCKER_HOST") or ""
+    address = address_of(setting) or os.environ.get("DOCKER_HOST") or ""
     if address.startswith("ssh://"):
         forward = SshForward(address)
         try:
-            return dataclasses.replace(_connected({"base_url": forward.address}, address), forward=forward)
+            return dataclasses.replace(_connected(lambda: {"base_url": forward.address}, address), forward=forward)
         except BaseException:
             forward.close()
             raise
-    return _connected(dict(kwargs_from_env()) if named is None else {"base_url": address}, address)
+    return _connected(functools.partial(_options, setting, address), address)
 
 
-def _connected(options: dict[str, Any], address: str) -> Connection:
+def _options(setting: str | None, address: str) -> dict[str, Any]:
+    """Return what leads the SDK there: over TCP with the certificates of the context, or of the environment."""
+    if not address.startswith(("tcp://", "https://")):
+        return {"base_url": address} if address else {}
+    if context := context_of(setting):
+        return {"base_url": address, "tls": _certified(context)}
+    return dict(kwargs_from_env({**os.environ, "DOCKER_HOST": address}))
+
+
+def _certified(context: Context) -> TLSConfig | bool:
+    """Return what `docker context create` was given for TLS: an authority, and where that is asked for who we are."""
+    if context.certificates is None:
+        return False
+    authority, *own = (context.certificates / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    return TLSConfig(client_cert=(str(own[0]), str(own[1])) if own[0].exists() else None,
+                     ca_cert=str(authority) if authority.exists() else None, verify=context.verify)
+
+
+def _connected(way: Callable[[], dict[str, Any]], address: str) -> Connection:
     try:
+        options = way()
         # A ping tells version and name in 1 ms; the SDK's own way, asking for the version, makes the engine run
         # its runtimes, 6 ms of every cold start.
         probe = _client(options, OLDEST_API)

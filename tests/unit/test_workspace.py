@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 import stat
@@ -8,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker import ContextAPI
 
 from sandbox_interpreter.errors import EngineUnreachable, WorkspaceError
 from sandbox_interpreter.sandbox.policy import split_access
@@ -188,8 +189,9 @@ def test_the_socket_is_found_of_an_engine_that_is_named_otherwise(tmp_path: Path
         folder.mkdir(parents=True)
     (runtime / "podman" / "podman.sock").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    context = SimpleNamespace(Host=f"unix://{elsewhere}/engine.sock")
-    monkeypatch.setattr(ContextAPI, "get_context", lambda name: context if name == "there" else None)
+    (meta := tmp_path / "docker/contexts/meta" / hashlib.sha256(b"there").hexdigest()).mkdir(parents=True)
+    (meta / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": f"unix://{elsewhere}/engine.sock"}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     for engine, folder in (("podman", runtime / "podman"), ("context:there", elsewhere)):
         with pytest.raises(WorkspaceError, match="socket"):
             resolve(folder, engine=engine)
