@@ -83,7 +83,7 @@ def _gaps(settings: Settings, engine: ContainerEngine) -> Iterator[Check]:
     from sandbox_interpreter.engines.gaps import gaps
 
     for gap in gaps(engine.info(), settings.runtime):
-        yield Check("known gap", True, gap)
+        yield Check("known gap", True, str(gap))
 
 
 def _network(settings: Settings, engine: ContainerEngine) -> Iterator[Check]:
@@ -146,7 +146,7 @@ def _trial(settings: Settings, engine: ContainerEngine) -> Iterator[Check]:
 
     yield _guarded("sandbox", runs)
     if is_elsewhere:
-        yield Check("known gap", True, ELSEWHERE)
+        yield Check("known gap", True, str(ELSEWHERE))
     if settings.workspace and not settings.workspace.endswith(":copy"):
         try:
             with suppress(WorkspaceError), box(settings.workspace) as tried:  # what else is wrong with it is told below
