@@ -7,7 +7,8 @@
     tls         that Docker Engine over TCP with TLS, in a network of its own
     ssh         that Docker Engine as on another machine: behind ssh, in a network of its own, seeing no folder of here
 
-Words behind ``--`` go to pytest. What cannot run here is skipped with the reason; what an engine is known not to do is
+Words behind ``--`` go to pytest. With ``--left-out`` the tests run that are left out otherwise, to see which could be
+taken back. What cannot run here is skipped with the reason; what an engine is known not to do is
 left out with the reason (``gaps``). The folder, made once, is in the cache of whoever runs this, some 700 MB.
 """
 
@@ -26,9 +27,15 @@ from sandbox_interpreter.engines.docker import DockerEngine
 from tests.support.engine_kinds import KINDS, Kind, Unavailable
 from tests.support.engine_root import Root
 
-# Models are the same on every engine, and the tests' own daemon is one engine whichever the others run on.
-LEFT_OUT = ("tests/contract/test_model_*", "tests/attack/test_hostile_model.py", "tests/attack/test_engine_faults.py",
-            "tests/attack/test_engine_elsewhere.py")
+_MODELS = "models are the same on every engine"
+_OWN = "it starts a Docker daemon of its own, whichever engine the others run on"
+LEFT_OUT = {
+    "tests/contract/test_model_*": _MODELS,
+    "tests/attack/test_hostile_model.py": _MODELS,
+    "tests/attack/test_engine_faults.py": _OWN,
+    "tests/attack/test_engine_elsewhere.py": _OWN,
+}
+"""Files that run on the installed engine alone, and why."""
 
 LOAD_SECONDS = 1800
 UNUSED = ("full", "media")
@@ -67,15 +74,26 @@ def copy_images(address: str) -> None:
         target.close()
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider")
+
+
+def taken_back(kind: Kind, environment: dict[str, str], words: list[str]) -> int:
+    """Return what pytest says of the tests that are left out on that engine."""
+    files = sorted({test.partition("::")[0] for test in kind.gaps})
+    listed = subprocess.run([*PYTEST, "--collect-only", *files], env=environment, check=False, capture_output=True,
+                            text=True).stdout.splitlines()
+    chosen = [test for test in listed if test.startswith(tuple(kind.gaps))]
+    return subprocess.run([*PYTEST, "-rp", *words, *chosen], env=environment, check=False).returncode if chosen else 0
+
+
 def tested(kind: Kind, environment: dict[str, str], words: list[str]) -> int:
     """Return what pytest says of that engine, else what doctor does."""
-    left_out = [f"--ignore-glob={pattern}" for pattern in LEFT_OUT]
-    for test, reason in kind.gaps.items():
+    for test, reason in {**LEFT_OUT, **kind.gaps}.items():
         print(f"  left out: {test}: {reason}", flush=True)
-        left_out.append(f"--deselect={test}")
+    left_out = [*(f"--ignore-glob={pattern}" for pattern in LEFT_OUT), *(f"--deselect={test}" for test in kind.gaps)]
     # As its user sees it: what works there, and what is known not to.
     doctor = subprocess.run([Path(sys.executable).with_name("sbi"), "doctor"], env=environment, check=False).returncode
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *left_out, *words]
+    command = [*PYTEST, *left_out, *words]
     if not any(word.startswith("tests/") for word in words):
         command += ["tests/contract", "tests/attack"]
     return subprocess.run(command, env=environment, check=False).returncode or doctor
@@ -86,7 +104,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the engines end with this program
     given = sys.argv[1:]
     at = given.index("--") if "--" in given else len(given)
-    names, words = given[:at] or list(KINDS), given[at + 1:]
+    test = taken_back if "--left-out" in given[:at] else tested
+    names, words = [name for name in given[:at] if name != "--left-out"] or list(KINDS), given[at + 1:]
     if unknown := set(names) - set(KINDS):
         sys.exit(f"Unknown engine {', '.join(sorted(unknown))}. There are: {', '.join(KINDS)}.")
     root, outcome = Root(), dict.fromkeys(names, "")
@@ -94,7 +113,7 @@ def main() -> int:
         print(f"== {name}: {KINDS[name].what}", flush=True)
         try:
             with prepared(KINDS[name], root) as environment:
-                outcome[name] = "failed" if tested(KINDS[name], environment, words) else "passed"
+                outcome[name] = "failed" if test(KINDS[name], environment, words) else "passed"
         except Unavailable as reason:
             outcome[name] = f"skipped: {reason}"
     print("\n".join(["== engines", *(f"{name:10} {said}" for name, said in outcome.items())]))

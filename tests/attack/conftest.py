@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox_interpreter.catalogue import index
+from sandbox_interpreter.engines import docker_client, quick_service
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.sandbox import deadline
 from tests.support import own_engine
 from tests.support.own_engine import OwnEngine
 
@@ -37,3 +39,12 @@ def fragile(daemon: OwnEngine) -> Iterator[OwnEngine]:
             client.get(info.id).remove()
     finally:
         client.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less long for an engine that does not answer."""
+    monkeypatch.setattr(docker_client, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(quick_service, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(docker_client, "PING_SECONDS", 1)
+    monkeypatch.setattr(deadline, "OVERTIME_SECONDS", 0.5)

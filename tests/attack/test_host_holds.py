@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
-from sandbox_interpreter.errors import EngineUnreachable, SandboxInterpreterError
+from sandbox_interpreter.errors import SandboxInterpreterError
 from sandbox_interpreter.sandbox.launch import LABEL
 from sandbox_interpreter.sandbox.outputs import Stream
 from sandbox_interpreter.sandbox.policy import Policy
@@ -76,98 +72,6 @@ def test_sandboxes_that_cannot_start_leave_nothing(own_engine: DockerEngine) -> 
         assert own_engine.list({f"{LABEL}.session": box.session}) == []
     own_engine.close()
     assert settled(before) <= before
-
-
-# --- an engine that goes away ---
-
-
-class Relay:
-    """A socket in front of the engine's, which can be cut like a cable."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "engine.sock"
-        self._pairs: list[socket.socket] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.socket(socket.AF_UNIX)
-                server.connect("/var/run/docker.sock")
-                self._pairs += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def cut(self) -> None:
-        """End every connection, and take no new one."""
-        self._listener.close()
-        self.path.unlink(missing_ok=True)
-        for each in self._pairs:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-
-@pytest.fixture
-def relay(tmp_path: Path) -> Iterator[Relay]:
-    made = Relay(tmp_path)
-    yield made
-    made.cut()
-    with warnings.catch_warnings():  # as below
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-# A socket that could not connect is left to the garbage collector by the engine's SDK.
-SDK_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-def remove_all(engine: DockerEngine, box: Sandbox) -> None:
-    for each in engine.list({f"{LABEL}.session": box.session}):
-        engine.get(each.id).remove()
-
-
-@SDK_LEAVES_SOCKETS
-def test_an_engine_lost_in_mid_run_is_said_and_nothing_hangs(relay: Relay, engine: DockerEngine) -> None:
-    box = Sandbox(engine=f"unix://{relay.path}", policy=Policy(grace=0.2), notify=lambda _: None)
-    execution = box.execute("python", "import time\nwhile True: print('tick', flush=True); time.sleep(0.05)")
-    outputs = iter(execution)
-    assert isinstance(next(outputs), Stream)
-    threading.Timer(0.2, relay.cut).start()
-    began = time.monotonic()
-    with pytest.raises(EngineUnreachable):
-        list(outputs)
-    assert time.monotonic() - began < 5
-    assert execution.result.exit_code == 137
-    with pytest.raises(SandboxInterpreterError):
-        box.execute("python", "1")
-    with contextlib.suppress(SandboxInterpreterError):  # its container cannot be removed from here
-        box.close()
-    remove_all(engine, box)
-
-
-@SDK_LEAVES_SOCKETS
-def test_an_engine_lost_while_nothing_runs_is_said_by_the_next_run(relay: Relay, engine: DockerEngine) -> None:
-    box = Sandbox(engine=f"unix://{relay.path}", policy=Policy(grace=0.2), notify=lambda _: None)
-    run(box, "python", "1")
-    relay.cut()
-    time.sleep(0.1)
-    with pytest.raises(SandboxInterpreterError) as caught:
-        run(box, "python", "1")
-    assert caught.value.next_step
-    with contextlib.suppress(SandboxInterpreterError):
-        box.close()
-    remove_all(engine, box)
 
 
 # --- a stream that is taken up half-way ---

@@ -16,7 +16,7 @@ import yaml
 
 from sandbox_interpreter.engines.base import Progress
 from sandbox_interpreter.engines.docker import DockerEngine
-from sandbox_interpreter.errors import WorkspaceError
+from sandbox_interpreter.errors import FolderUnseen, WorkspaceError
 from sandbox_interpreter.interpreter import Interpreter
 from sandbox_interpreter.sandbox.policy import MIB, Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
@@ -72,6 +72,20 @@ def test_files_go_in_at_the_start_and_what_changed_comes_out_after_each_run(copi
     shell(box, "echo 43 > out.txt")
     assert (work / "out.txt").read_text() == "43\n"
     assert notices == []
+
+
+def test_without_copy_a_folder_is_shared_and_refused_by_an_engine_that_does_not_see_it(engine: DockerEngine,
+                                                                                      tmp_path: Path) -> None:
+    (folder := tmp_path / "shared").mkdir()
+    folder.chmod(0o777)
+    with Sandbox("base", engine=engine, workspace=folder, notify=lambda _: None) as box:
+        if os.environ.get("MATRIX_FAR"):
+            with pytest.raises(FolderUnseen, match="another machine") as caught:
+                run(box, "shell", "true")
+            assert caught.value.next_step == f"Let it travel by copy, both ways: -w {folder}:copy"
+        else:
+            shell(box, "echo 1 > file")
+            assert (folder / "file").read_text() == "1\n"
 
 
 def test_what_changes_here_is_there_in_the_next_run(copied: Open, work: Path, notices: list[str]) -> None:

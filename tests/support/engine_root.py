@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ class Root:
         With ``network`` in that one; with ``alone`` it sees nothing of this machine's /tmp but that folder.
         """
         enter = ["nsenter", f"--net=/proc/{network.pid}/ns/net"] if network else []
-        spaces = ["--mount", *([] if network else ["--net"])]
+        # slave: what is mounted later in a shared folder, such as that of ``disks``, is seen there as well.
+        spaces = ["--mount", "--propagation=slave", *([] if network else ["--net"])]
         with log.open("wb") as file:
             process = subprocess.Popen([*enter, "unshare", *spaces, "sh", "-c", ENTER, str(self.folder), *command],
                                        stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
@@ -91,6 +93,20 @@ class Root:
             yield process
         finally:
             end(process)
+
+
+@contextmanager
+def disks() -> Iterator[Path]:
+    """Give a folder: what tests mount in it is seen by every engine that starts while this lasts."""
+    folder = Path(tempfile.mkdtemp(prefix="disks-"))
+    folder.chmod(0o755)
+    try:
+        subprocess.run(["mount", "--bind", folder, folder], check=True)
+        subprocess.run(["mount", "--make-shared", folder], check=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
