@@ -6,12 +6,14 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +337,31 @@ def test_a_secret_reaches_the_code_and_nothing_else_on_the_node(ray_cluster: Ray
     for path in (ray_cluster.folder / "r").rglob("*"):
         if path.is_file() and not path.is_symlink():
             assert secret.encode() not in path.read_bytes(), path
+
+
+KNOCKS = """
+import http.client, socket, urllib.parse, os
+proxy = urllib.parse.urlsplit(os.environ['http_proxy'])
+for address in {addresses}:
+    try:
+        socket.create_connection(address, 2)
+        print('open')
+    except OSError:
+        print('closed')
+    way = http.client.HTTPConnection(proxy.hostname, proxy.port)
+    way.set_tunnel(*address)
+    try:
+        way.connect()
+        print('tunnel')
+    except OSError as error:
+        print('403' in str(error))
+"""
+
+
+def test_code_on_a_node_reaches_no_port_of_rays(ray_cluster: RayCluster, cluster: Cluster) -> None:
+    ways = [ray_cluster.address, ray_cluster.outside.removeprefix("ray://")]
+    addresses = [(host, int(port)) for host, _, port in (way.rpartition(":") for way in ways)]
+    for address in addresses:
+        socket.create_connection(address).close()  # from outside of the sandbox it is open
+    with cluster.sandbox(IMAGE, policy=replace(SMALL, network="example.com")) as box:
+        assert printed(box, KNOCKS.format(addresses=addresses)) == "closed\nTrue\n" * len(addresses)
