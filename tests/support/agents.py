@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -51,3 +52,15 @@ def echo(request: Frame) -> Iterator[bytes]:
     """Answer a run with its own code, and its end."""
     yield stream(request, request.payload)
     yield status(request)
+
+
+def frames(*makers: Callable[[Frame], bytes]) -> Answer:
+    """Return what answers a run with one frame of each maker."""
+    return lambda request: [make(request) for make in makers]
+
+
+def endless(request: Frame, make: Callable[[Frame], bytes], pause: float = 0) -> Iterator[bytes]:
+    """Answer a run with the same frame again and again, ``pause`` seconds apart."""
+    while True:
+        yield make(request)
+        time.sleep(pause)
