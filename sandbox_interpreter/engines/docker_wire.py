@@ -94,5 +94,9 @@ class DockerWire:
         response = getattr(self._attached, "_response", None)
         if response is not None:
             response.close()
+            # The SDK ties the two to each other, and the response to the client's other connections: without this
+            # they would stay open until the garbage collector comes.
+            with contextlib.suppress(AttributeError):  # two threads may close it
+                del self._attached._response
         self._attached.close()
         self._socket.close()

@@ -110,6 +110,21 @@ def test_what_the_http_reader_took_in_already_comes_first() -> None:
     pair.close()
 
 
+def test_a_closed_wire_holds_nothing_else_of_its_client() -> None:
+    """The response knows the pool of the client's connections, which are closed once nobody has it any more."""
+    attached: list[SimpleNamespace] = []
+
+    def attach(host: socket.socket) -> SimpleNamespace:
+        response = SimpleNamespace(raw=None, close=lambda: None)
+        attached.append(SimpleNamespace(_sock=host, _response=response, close=lambda: None))
+        return attached[0]
+
+    pair = Pair(attach)
+    pair.close()
+    pair.close()
+    assert not hasattr(attached[0], "_response")
+
+
 def test_all_is_sent_to_a_reader_that_takes_its_time(pair: Pair) -> None:
     got: list[bytes] = []
 
