@@ -106,16 +106,17 @@ def find(name: str) -> Language:
 
     Raises UnknownLanguage with the nearest names.
     """
-    language = _BY_NAME.get(name.strip().lower())
+    wanted = str(name).strip().lower()  # a program may have passed None
+    language = _BY_NAME.get(wanted)
     if language is None:
         import difflib  # only where there is a mistake to mend
 
-        near = difflib.get_close_matches(name.strip().lower(), _BY_NAME, n=1)
+        near = difflib.get_close_matches(wanted, _BY_NAME, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        if name.strip().lower() in _DOCUMENTS:
+        if wanted in _DOCUMENTS:
             hint = "It is a document, which does not run: write it to a file in /workspace. "
         known = ", ".join(language.name for language in LANGUAGES)
-        raise UnknownLanguage(f"Unknown language {name[:40]!r}.", next_step=f"{hint}Known languages: {known}.")
+        raise UnknownLanguage(f"Unknown language {str(name)[:40]!r}.", next_step=f"{hint}Known languages: {known}.")
     return language
 
 

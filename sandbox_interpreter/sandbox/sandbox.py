@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from sandbox_interpreter import languages
 from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.engines.base import ContainerEngine, ImageStore, Progress, images_of
-from sandbox_interpreter.errors import ChannelError, SandboxClosed
+from sandbox_interpreter.errors import ChannelError, SandboxClosed, UsageError
 from sandbox_interpreter.messages import Chunk
 from sandbox_interpreter.sandbox import chunks, launch, starting, transfer
 from sandbox_interpreter.sandbox import workspace as workspaces
@@ -22,7 +22,7 @@ from sandbox_interpreter.sandbox.instance import Instance
 from sandbox_interpreter.sandbox.place import Place
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.settle import announced, print_notice, settle
-from sandbox_interpreter.sandbox.submit import Script, Stdin, check_environment, check_timeout, submit
+from sandbox_interpreter.sandbox.submit import Script, Stdin, check_code, check_environment, check_timeout, submit
 from sandbox_interpreter.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Sandbox:
     the policy. ``standby`` takes a fresh container that waits for such a run, if there is one. ``progress`` is told how
     far long copies are.
 
-    Raises WorkspaceError, EngineUnreachable, ImageMissing; UsageError for an environment that no process can have, or a
-    policy whose network is none.
+    Raises WorkspaceError, EngineUnreachable, ImageMissing; UsageError for an image without a name, an environment that
+    no process can have, or a policy whose network is none.
     """
 
     def __init__(self, image: str = "python", *, policy: Policy | None = None,
@@ -56,6 +56,9 @@ class Sandbox:
                  provide: Callable[[str, ImageStore], object] | None = None,
                  way_out: WayOut | None = None, locked: Mapping[str, str] | None = None,
                  standby: bool = False, progress: Callable[[Progress], object] = lambda _: None) -> None:
+        if not image:
+            raise UsageError("The image has no name.",
+                             next_step="Name a bundled one, such as python (see: sbi images list), or one of yours.")
         self.image = image
         self.policy = policy or Policy()
         self.session = session or launch.new_session_id()
@@ -221,10 +224,11 @@ class Sandbox:
 
         ``timeout`` is in seconds and replaces the policy's; 0 means none. ``stdin``: ``ask`` turns a cell's input()
         into an InputRequest, ``pipe`` gives a script a stdin. ``active_line`` reports the line that runs.
-        Raises UsageError (an unknown language, a time limit that is none, arguments of over 64 KiB), SandboxClosed,
-        EngineUnreachable, ImageMissing.
+        Raises UsageError (an unknown language, code that is no text, a time limit that is none, arguments of over
+        64 KiB), SandboxClosed, EngineUnreachable, ImageMissing.
         """
         known = languages.find(language)
+        check_code(code)
         check_timeout(self.policy.timeout if timeout is None else timeout)
         instance = self._running()
         self._place.refresh()

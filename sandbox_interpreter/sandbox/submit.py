@@ -43,6 +43,12 @@ def check_timeout(seconds: float) -> float:
     return seconds
 
 
+def check_code(code: object) -> None:
+    """Raise UsageError for code that is no text, such as the None of a model that has written none."""
+    if not isinstance(code, str):
+        raise UsageError(f"The code is no text, but of the type {type(code).__name__}.", next_step="Pass a str.")
+
+
 def check_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return ``variables`` if a process can have them. Raises UsageError, which tells no value: it may be a secret."""
     for name, value in variables.items():

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -16,12 +15,8 @@ import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.errors import (
-    EngineUnreachable,
-    ImageMissing,
     SandboxClosed,
     TransferError,
-    UnknownLanguage,
-    WorkspaceError,
 )
 from sandbox_interpreter.sandbox.launch import LABEL
 from sandbox_interpreter.sandbox.outputs import Stream
@@ -170,32 +165,6 @@ def test_a_read_only_workspace_cannot_be_written(engine: DockerEngine, tmp_path:
     with Sandbox(engine=engine, workspace=f"{tmp_path}:ro", notify=lambda _: None) as box:
         assert run(box, "shell", "cat f").stdout == "x"
         assert "Read-only" in run(box, "shell", "echo y > f").stderr
-
-
-def test_a_missing_workspace_is_refused_before_anything_starts(engine: DockerEngine, tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="does not exist"):
-        Sandbox(engine=engine, workspace=tmp_path / "nowhere")
-
-
-def test_an_unknown_language_names_the_known_ones(shared_box: Sandbox) -> None:
-    with pytest.raises(UnknownLanguage) as caught:
-        shared_box.execute("pyton", "1")
-    assert "'python'" in caught.value.next_step
-
-
-def test_an_image_that_is_not_there_leaves_nothing_behind(
-        engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with Sandbox("no-such-image:1", engine=engine, notify=lambda _: None) as box, \
-            pytest.raises(ImageMissing, match="no-such-image"):
-        box.execute("python", "1")
-    assert [*tmp_path.iterdir()] == []
-    assert containers(engine, box.session) == []
-
-
-def test_an_engine_that_does_not_answer_is_named() -> None:
-    with Sandbox(engine="tcp://127.0.0.1:1") as box, pytest.raises(EngineUnreachable, match=r"127\.0\.0\.1:1"):
-        box.execute("python", "1")
 
 
 def test_a_killed_host_process_leaves_no_container_after_the_idle_time(engine: DockerEngine) -> None:
