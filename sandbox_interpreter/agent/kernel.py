@@ -75,7 +75,7 @@ class Kernel:
         if process.stdin >= 0:
             self.stdin = Outbox(self.agent.poller, process.stdin, self._written)
         if self.guarded:
-            self.permit = Permit(self.agent.poller, process.permit, lambda: self._signal_all(signals.SIGINT))
+            self.permit = Permit(self.agent.poller, process.permit, self.interrupt)
         self.agent.kernels[self.pid] = self
         self._listen()
 
@@ -92,6 +92,10 @@ class Kernel:
         else:
             self._signal_all(number)
 
+    def interrupt(self) -> None:
+        """Interrupt the whole process group, now that the kernel can take it."""
+        self._signal_all(signals.SIGINT)
+
     def look_again(self) -> None:
         """Find those whom a SIGINT has missed; only some kinds of kernel have any."""
 
@@ -105,8 +109,8 @@ class Kernel:
     def _signal_alone(self, number: int, pid: int) -> None:
         try:
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass  # it has ended, which is noticed elsewhere
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended, which is noticed elsewhere, or is not ours to signal
 
     def end(self) -> None:
         """Kill the process group and let go of every descriptor."""

@@ -1,8 +1,13 @@
 """The shell kernel: one long-lived bash, told what to run on a pipe of its own.
 
-A cell is a file that bash sources, so errors carry its line numbers and state stays. On SIGINT a trap makes every
-function and file that bash is in return, which ends the cell and keeps the shell. What the trap does ends with the
-cell: bash takes its permit back first, so that no signal comes behind that, and ends the next one.
+A cell is a file that bash sources, so errors carry its line numbers and state stays. To be interrupted, bash itself
+gets a signal of its own, whose trap makes every function and file that bash is in return, which ends the cell and keeps
+the shell; what it has started gets SIGINT. What the trap does ends with the cell: bash takes its permit back first, so
+that no signal comes behind that, and ends the next one.
+
+Not SIGINT for bash: it has another handler for that while it waits for a child, which sends it the same again, and does
+so for ever where the signal finds bash in the midst of installing it (bash 5.2, wait_sigint_handler). It sends itself
+one after a command substitution that SIGINT has ended, which the trap takes as well.
 """
 
 from __future__ import annotations
@@ -22,9 +27,11 @@ if TYPE_CHECKING:
 # only in the loop itself, where there is nothing to return from.
 # The numbers are high, since scripts take low ones for themselves: exec 3>&1.
 HEAR, TELL, PERMIT = 250, 251, 252
+ROUNDS = 4
+"""How often those are looked for who have begun meanwhile; code that forks without end is left to the next step."""
 _LOOP = r"""
 set -T
-trap "trap '((\${#BASH_SOURCE[@]})) && return 130' DEBUG" INT
+trap "trap '((\${#BASH_SOURCE[@]})) && return 130' DEBUG" URG INT
 while IFS= builtin read -r -d '' -u 250 SBI_CELL; do
   builtin printf . >&252
   . "$SBI_CELL"
@@ -46,6 +53,7 @@ class ShellKernel(Kernel):
         self._unread = b""
         self._count = 0
         self._cell = ""
+        self._interrupted: set[int] = set()
         self.spawn(_serve)
 
     def submit(self, request: Request) -> None:
@@ -57,13 +65,30 @@ class ShellKernel(Kernel):
         assert self.outbox is not None
         self.outbox.push(self._cell.encode() + b"\0")
 
+    def interrupt(self) -> None:
+        """Have bash return from all it is in, and interrupt what it has started."""
+        self._interrupted.clear()
+        self._signal_alone(signals.NUDGE, self.pid)
+        self._interrupt_others()
+
+    def _interrupt_others(self) -> None:
+        """Send SIGINT to every process of the group that has had none yet."""
+        for _ in range(ROUNDS):
+            others = [pid for pid in signals.members(self.pid) if pid not in self._interrupted]
+            for pid in others:
+                self._signal_alone(signals.SIGINT, pid)
+            self._interrupted.update(others)
+            if not others:
+                break
+
     def look_again(self) -> None:
         """Interrupt what bash was about to start: between fork and exec it takes the signal as bash does, and loses it.
 
         Bash itself waits for it. Nobody gets a second one who could have had the first.
         """
-        for pid in signals.stragglers(self.pid):
-            self._signal_alone(signals.SIGINT, pid)
+        for pid in [pid for pid in self._interrupted if signals.ends_by_interrupt(pid)]:
+            self._interrupted.discard(pid)  # it lives all the same, or has ended
+        self._interrupt_others()
 
     def decode(self, data: bytes) -> list[Frame]:
         """Return a done frame for each exit status that bash has written."""

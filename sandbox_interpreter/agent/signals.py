@@ -66,20 +66,26 @@ def on_interrupt(handler: Callable[..., object]) -> None:
     _signal.signal(SIGINT, handler)
 
 
-def stragglers(group: int) -> Iterator[int]:
-    """Yield the processes of a group, other than its leader, that a SIGINT ends, and that live although it was sent."""
+def members(group: int) -> Iterator[int]:
+    """Yield the processes of a group, other than its leader."""
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == group:
             continue
         try:
-            if os.getpgid(int(name)) == group and not _minds_interrupts(name):
+            if os.getpgid(int(name)) == group:
                 yield int(name)
         except OSError:
             continue  # it has ended
 
 
-def _minds_interrupts(pid: str) -> bool:
-    """Tell whether a process blocks, ignores or handles SIGINT; source: proc_pid_status(5), masks in hexadecimal."""
-    with open(f"/proc/{pid}/status") as file:
-        masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
-    return any(mask >> (SIGINT - 1) & 1 for mask in masks)
+def ends_by_interrupt(pid: int) -> bool:
+    """Tell whether SIGINT ends a process, or, as far as that goes, has: it blocks, ignores and handles none.
+
+    Source: proc_pid_status(5), masks in hexadecimal.
+    """
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
+    except OSError:
+        return True
+    return not any(mask >> (SIGINT - 1) & 1 for mask in masks)
