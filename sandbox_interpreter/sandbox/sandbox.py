@@ -213,7 +213,8 @@ class Sandbox:
             self._discard(wait=wait)
         finally:
             self._place.remove()
-            if self._engine is not None and self._engine is not self._engine_setting:
+            # What could not be removed is tried again by the next close, and some engines are gone once closed.
+            if not self._doomed and self._engine is not None and self._engine is not self._engine_setting:
                 self._engine.close()
 
     # --- running ---

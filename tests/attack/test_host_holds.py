@@ -108,7 +108,7 @@ PROGRAM = """
 import signal, sys, time
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from sandbox_interpreter.sandbox.policy import Policy
-box = Sandbox(policy=Policy(grace=0.2))
+box = Sandbox(policy=Policy(grace=0.2), notify=lambda _: None)
 print(box.session, flush=True)
 try:
     for output in box.execute("python", "while True: print('x' * 10000)", timeout=20):
