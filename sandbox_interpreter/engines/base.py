@@ -19,12 +19,21 @@ class Mount:
     read_only: bool = False
 
 
+BRIDGE_INTERFACE = "sbi-"
+"""How the interfaces of containers' own bridges begin, on the engine's machine."""
+
+
 @frozen
 class Fence:
-    """What closes ways of a container's network before anything runs in it: a command that may set routes there."""
+    """What closes ways of a container's network before anything runs in it: commands that may change networks.
+
+    ``outside`` runs in the network of the engine's machine, where the bridge is, unless it is empty; ``inside`` in the
+    container's own.
+    """
 
     image: str
-    command: tuple[str, ...]
+    outside: tuple[str, ...]
+    inside: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     runtime: str | None = None
 

@@ -49,9 +49,12 @@ class DockerContainer:
 
     def start(self) -> None:
         """Start the main process; a container with a network is fenced when this returns."""
+        fence = self._fence if self._bridge else None
+        if fence:
+            docker_bridge.close_outside(self._client, fence)  # first: an image of a stranger's begins at once
         translated(lambda: self._client.start(self._id), "start a container")
-        if self._bridge and self._fence:
-            docker_bridge.fence(self._client, self._id, self._fence)
+        if fence:
+            docker_bridge.close_inside(self._client, self._id, fence)
 
     def command(self, words: Sequence[str]) -> DockerCommand:
         """Start a command as the container's user, in its root folder."""
@@ -159,10 +162,14 @@ class DockerEngine:
         return DockerContainer(self.client, str(answer["Id"]), bridge=bridge, fence=self._fence(spec))
 
     def _fence(self, spec: ContainerSpec) -> Fence | None:
-        """Return what closes ways; by the runtime that every Docker has, since gVisor joins no network of another."""
-        if spec.fence is None or self._name == "podman":
-            return spec.fence
-        return replace(spec.fence, runtime="runc")
+        """Return what closes ways, as this engine can have it."""
+        if spec.fence is None:
+            return None
+        if self._name != "podman":
+            return replace(spec.fence, runtime="runc")  # every Docker has it, and gVisor joins no network of another
+        # Without root nobody may change the machine's network; but then bridges are in one of the user's own, where
+        # nothing of the machine's is.
+        return replace(spec.fence, outside=()) if self.info().rootless else spec.fence
 
     def _explained(self, config: dict[str, Any], spec: ContainerSpec) -> Any:
         """Return what the engine answers. Raises ImageMissing, FolderUnseen, EngineError."""

@@ -1,19 +1,21 @@
 """A bridge of one container's own, and the fence that is put around the container before anything runs in it.
 
 An engine's bridge lets a container reach the machine that the engine runs on, at the bridge's gateway and at every
-other address of it, and whatever answers at link-local ones. No engine has an option against that, so another container
-is put for a moment into the same network, which may set routes, as the sandbox may not: it closes the way.
+other address of it, and whatever answers at link-local ones. No engine has an option against that, so other containers
+are put for a moment into the machine's network and into the sandbox's, which may change them, as the sandbox may not:
+they close the ways.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from hashlib import blake2s
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, NotFound
 
-from sandbox_interpreter.engines.base import BridgeInfo, Fence
+from sandbox_interpreter.engines.base import BRIDGE_INTERFACE, BridgeInfo, Fence
 from sandbox_interpreter.engines.docker_client import translated
 from sandbox_interpreter.errors import EngineError, ImageMissing
 
@@ -28,15 +30,34 @@ _MOST_SHOWN = 300
 
 
 def make(client: docker.APIClient, name: str, labels: Mapping[str, str]) -> None:
-    """Make a bridge on which nobody but its container will be. Raises EngineError."""
+    """Make a bridge on which nobody but its container will be, of an interface that the fence knows.
+
+    Raises EngineError.
+    """
     translated(lambda: client.create_network(name, driver="bridge", labels=dict(labels), enable_ipv6=False,
+                                             options={"com.docker.network.bridge.name": interface(name)},
                                              check_duplicate=True, attachable=False), "make a network")
 
 
-def fence(client: docker.APIClient, container_id: str, wanted: Fence) -> None:
+def interface(name: str) -> str:
+    """Return what a bridge is called among the machine's interfaces, whose names have 15 characters at the most."""
+    return BRIDGE_INTERFACE + blake2s(name.encode(), digest_size=5).hexdigest()
+
+
+def close_outside(client: docker.APIClient, wanted: Fence) -> None:
+    """Close ways where the bridges are, on the engine's machine. Raises EngineError, ImageMissing."""
+    if wanted.outside:
+        _close(client, wanted, wanted.outside, {"NetworkMode": "host", "UsernsMode": "host"})
+
+
+def close_inside(client: docker.APIClient, container_id: str, wanted: Fence) -> None:
     """Close ways out of a running container's network. Raises EngineError, ImageMissing."""
+    _close(client, wanted, wanted.inside, {"NetworkMode": f"container:{container_id}"})
+
+
+def _close(client: docker.APIClient, wanted: Fence, command: Sequence[str], place: Mapping[str, str]) -> None:
     try:
-        helper = translated(lambda: _create(client, container_id, wanted), "close ways of a network")
+        helper = translated(lambda: _create(client, wanted, command, place), "close ways of a network")
     except NotFound:
         raise ImageMissing(f"The image {wanted.image!r} is not present, which keeps a sandbox with a network away from "
                            "this machine's own addresses.", next_step="Build it: sbi images build base") from None
@@ -49,15 +70,15 @@ def fence(client: docker.APIClient, container_id: str, wanted: Fence) -> None:
                           next_step="Use a list of hosts instead of full: --network HOST,…")
 
 
-def _create(client: docker.APIClient, container_id: str, wanted: Fence) -> str:
+def _create(client: docker.APIClient, wanted: Fence, command: Sequence[str], place: Mapping[str, str]) -> str:
     host: dict[str, Any] = {
-        "NetworkMode": f"container:{container_id}", "CapDrop": ["ALL"], "CapAdd": ["NET_ADMIN"],
+        **place, "CapDrop": ["ALL"], "CapAdd": ["NET_ADMIN"],
         "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": True, "Memory": 64 * 2**20, "PidsLimit": 16,
         "LogConfig": {"Type": "json-file", "Config": {}},
         **({"Runtime": wanted.runtime} if wanted.runtime else {}),
     }
     answer = client.create_container_from_config({  # type: ignore[no-untyped-call]  # SDK
-        "Image": wanted.image, "Entrypoint": [], "Cmd": list(wanted.command), "User": "0:0", "WorkingDir": "/",
+        "Image": wanted.image, "Entrypoint": [], "Cmd": list(command), "User": "0:0", "WorkingDir": "/",
         "Labels": dict(wanted.labels), "Healthcheck": {"Test": ["NONE"]}, "HostConfig": host})
     return str(answer["Id"])
 

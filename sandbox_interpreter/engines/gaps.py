@@ -32,8 +32,6 @@ PODMAN = (
     Gap("--runtime is refused", "Podman's Docker API passes it over in silence; set it in containers.conf"),
 )
 GVISOR = (
-    Gap("with --network full, this machine's own addresses stay open",
-        "gVisor reads the routes before they can be closed"),
     Gap("--network full depends on how runsc is set up",
         "with --network=none it has no interface at all; hosts that are listed work"),
     Gap("code that makes too many processes or threads loses its sandbox, not only itself; a limit of a few dozen may "

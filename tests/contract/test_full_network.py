@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,17 +22,9 @@ from sandbox_interpreter.sandbox.owner import owner_label
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from sandbox_interpreter.sessions import reaper
+from tests.support.engine_root import Unavailable, cabled
+from tests.support.knocks import LISTEN, knock, link_local, listener, machine_file
 from tests.support.runs import run
-
-KNOCK = """
-import socket
-for address in {addresses}:
-    s = socket.socket(); s.settimeout(3)
-    try:
-        s.connect((address, {port})); print(address, 'open')
-    except OSError as error:
-        print(address, error.errno)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -42,23 +38,123 @@ def bridges(engine: DockerEngine, box: Sandbox) -> list[BridgeInfo]:
     return list(engine.bridges(f"{LABEL}.session={box.session}"))
 
 
-def gateway(engine: DockerEngine, name: str) -> str:
-    return str(engine.client.inspect_network(name)["IPAM"]["Config"][0]["Gateway"])
+def gateway(engine: DockerEngine, box: Sandbox) -> str:
+    (bridge,) = bridges(engine, box)
+    return str(engine.client.inspect_network(bridge.name)["IPAM"]["Config"][0]["Gateway"])
+
+
+def machines_own(engine: DockerEngine) -> set[str]:
+    """Return the addresses of the engine's machine, whichever that is."""
+    return {each for each in fence._LOCAL.findall(machine_file(engine, "/proc/net/fib_trie"))
+            if not each.startswith("127.")}
+
+
+def address(box: Sandbox) -> str:
+    code = "import socket; print(socket.gethostbyname(socket.gethostname()))"
+    return run(box, "python", code).stdout.strip()
 
 
 def test_this_machine_and_metadata_services_are_out_of_reach(engine: DockerEngine, connected: Sandbox) -> None:
-    (bridge,) = bridges(engine, connected)
-    addresses = [gateway(engine, bridge.name), "169.254.169.254", *(each.removesuffix("/32") for each in fence._own())]
-    with socket.create_server(("0.0.0.0", 0)) as listener:
-        code = KNOCK.format(addresses=addresses, port=listener.getsockname()[1])
+    known = {gateway(engine, connected), "169.254.169.254", *(each.removesuffix("/32") for each in fence._own())}
+    addresses = sorted(known | machines_own(engine))
+    with listener(engine) as heard:
+        code = knock(addresses, port=heard.port, gateway=gateway(engine, connected))
         said = run(connected, "python", code).stdout.split("\n")
-    assert said == [*(f"{address} 13" for address in addresses), ""]  # EACCES, from a route that prohibits
+        assert heard.lines[1:] == []
+    assert [line for line in said if line.endswith("open")] == []
+    refused = {f"{address} {way} 13" for address in known  # EACCES, from a route that prohibits
+               for way in ("tcp plain", "tcp dontroute", "mapped plain", "udp plain", "udp dontroute", "ping plain")}
+    assert refused <= {*said}
+    assert len(said) == 3 + 50 * len(addresses)
 
 
-def test_what_is_beyond_this_machine_has_a_route(connected: Sandbox) -> None:
-    code = ("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-            "print(s.connect_ex(('198.51.100.1', 9)))")  # sends nothing; an address of nobody's (RFC 5737)
-    assert run(connected, "python", code).stdout == "0\n"
+def test_this_machine_is_out_of_reach_where_no_route_is_heeded(engine: DockerEngine,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    made = replace(fence.fence(), inside=("true",))  # as under gVisor, which has a network of its own making
+    monkeypatch.setattr(fence, "fence", lambda: made)
+    with Sandbox(engine=engine, policy=Policy(network="full", grace=0.5)) as box, listener(engine) as heard:
+        box.start()
+        code = knock(sorted(machines_own(engine)), port=heard.port, gateway=gateway(engine, box))
+        said = run(box, "python", code).stdout.split("\n")
+        assert heard.lines[1:] == []
+    assert [line for line in said if line.endswith("open")] == []
+
+
+def test_neither_broadcast_nor_multicast_nor_ipv6_leads_to_this_machine(engine: DockerEngine,
+                                                                       connected: Sandbox) -> None:
+    inside = run(connected, "shell", "cat /proc/net/if_inet6").stdout.splitlines()
+    assert [line for line in inside if not line.endswith(" lo") and not line.startswith("fe80")] == []
+    (bridge,) = bridges(engine, connected)
+    bridges_own = link_local(engine, docker_bridge.interface(bridge.name))
+    network = ipaddress.ip_network(engine.client.inspect_network(bridge.name)["IPAM"]["Config"][0]["Subnet"])
+    with listener(engine) as heard:
+        code = knock(["255.255.255.255", str(network.broadcast_address), "224.0.0.1", *bridges_own], port=heard.port,
+                     gateway=gateway(engine, connected))
+        said = run(connected, "python", code).stdout.split("\n")
+        assert heard.lines[1:] == []
+    assert [line for line in said if line.endswith("open")] == []
+
+
+SERVE = """
+import socket
+tcp = socket.create_server(("0.0.0.0", {0}))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("0.0.0.0", {0}))
+udp.setblocking(False)
+print("listens")
+"""
+HEARD = """
+try:
+    print(udp.recvfrom(99))
+except BlockingIOError:
+    print("nothing")
+"""
+
+
+def test_what_this_machine_gets_later_and_another_sandbox_are_out_of_reach(engine: DockerEngine,
+                                                                          connected: Sandbox) -> None:
+    with Sandbox(engine=engine, policy=Policy(network="full", grace=0.5)) as later, listener(engine) as heard:
+        assert run(later, "python", SERVE.format(heard.port)).stdout == "listens\n"
+        code = knock([gateway(engine, later), address(later)], port=heard.port, gateway=gateway(engine, connected))
+        said = run(connected, "python", code).stdout.split("\n")
+        assert heard.lines[1:] == []
+        assert run(later, "python", HEARD).stdout == "nothing\n"
+    assert [line for line in said if line.endswith("open")] == []
+
+
+@pytest.fixture
+def beyond(engine: DockerEngine, connected: Sandbox) -> Iterator[tuple[str, int]]:
+    """Give the address and port of who listens on another machine, as it were, at the other end of a cable."""
+    (bridge,) = bridges(engine, connected)
+    if not Path("/sys/class/net", docker_bridge.interface(bridge.name)).exists():
+        pytest.skip("the engine is in a network of its own, where the cable does not lead")
+    try:
+        with cabled() as network:
+            words = ["nsenter", f"--net=/proc/{network.pid}/ns/net", sys.executable, "-c", LISTEN]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listens:
+                try:
+                    assert listens.stdout
+                    yield network.address, int(listens.stdout.readline())
+                finally:
+                    listens.terminate()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+REACH = "import socket; s = socket.socket(); s.settimeout(3); print(s.connect_ex({}))"
+
+
+def test_what_is_beyond_this_machine_is_reached(connected: Sandbox, beyond: tuple[str, int]) -> None:
+    assert run(connected, "python", REACH.format(beyond)).stdout == "0\n"
+
+
+def test_a_metadata_service_is_closed_outside_too(engine: DockerEngine, beyond: tuple[str, int],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fence, "METADATA", (f"{beyond[0]}/32",))
+    made = replace(fence.fence(), inside=("true",))
+    monkeypatch.setattr(fence, "fence", lambda: made)
+    with Sandbox(engine=engine, policy=Policy(network="full", grace=0.5)) as box:
+        assert run(box, "python", REACH.format(beyond)).stdout == "11\n"  # EAGAIN: silence
 
 
 def test_code_cannot_take_the_fence_down(connected: Sandbox) -> None:
@@ -106,6 +202,16 @@ def test_a_sandbox_that_cannot_be_fenced_does_not_run(engine: DockerEngine, monk
     with box, pytest.raises(ChannelError, match="keeps a sandbox with a network away") as caught:
         box.start()
     assert caught.value.next_step == "Build it: sbi images build base"
+    assert bridges(engine, box) == []
+
+
+def test_a_sandbox_whose_ways_cannot_be_closed_does_not_run(engine: DockerEngine,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    made = replace(fence.fence(), outside=("sh", "-c", "echo refused >&2; exit 1"))
+    monkeypatch.setattr(fence, "fence", lambda: made)
+    box = Sandbox(engine=engine, policy=Policy(network="full"))
+    with box, pytest.raises(ChannelError, match="could not be closed: refused"):
+        box.start()
     assert bridges(engine, box) == []
 
 
