@@ -152,7 +152,7 @@ class DockerEngine:
         config = container_config(spec, podman=self._name == "podman")
         bridge = spec.name if spec.network else ""
         if bridge:
-            docker_bridge.make(self.client, bridge, spec.labels)
+            docker_bridge.make(self.client, bridge, spec.labels, podman=self._name == "podman")
         try:
             answer = self._explained(config, spec)
         except BaseException:

@@ -122,6 +122,15 @@ def test_what_this_machine_gets_later_and_another_sandbox_are_out_of_reach(engin
     assert [line for line in said if line.endswith("open")] == []
 
 
+def test_what_another_container_publishes_is_out_of_reach(engine: DockerEngine, connected: Sandbox) -> None:
+    with listener(engine, "bridge") as other:
+        assert other.port  # it listens
+        code = knock(sorted(machines_own(engine)), port=other.published, gateway=gateway(engine, connected))
+        said = run(connected, "python", code).stdout.split("\n")
+        assert other.lines[1:] == []
+    assert [line for line in said if line.endswith("open")] == []
+
+
 @pytest.fixture
 def beyond(engine: DockerEngine, connected: Sandbox) -> Iterator[tuple[str, int]]:
     """Give the address and port of who listens on another machine, as it were, at the other end of a cable."""
@@ -155,6 +164,12 @@ def test_a_metadata_service_is_closed_outside_too(engine: DockerEngine, beyond: 
     monkeypatch.setattr(fence, "fence", lambda: made)
     with Sandbox(engine=engine, policy=Policy(network="full", grace=0.5)) as box:
         assert run(box, "python", REACH.format(beyond)).stdout == "11\n"  # EAGAIN: silence
+
+
+def test_the_name_server_that_code_is_told_of_is_not_behind_the_fence(engine: DockerEngine, connected: Sandbox) -> None:
+    told = run(connected, "shell", "cat /etc/resolv.conf").stdout.split()
+    assert "nameserver" in told
+    assert gateway(engine, connected) not in told  # where Podman's own would be
 
 
 def test_code_cannot_take_the_fence_down(connected: Sandbox) -> None:

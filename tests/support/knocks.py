@@ -13,6 +13,7 @@ from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.sandbox.launch import LABEL
 
+INNER_PORT = 5000
 LISTEN = """
 import socket, threading
 tcp = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -115,10 +116,21 @@ class Listener:
         return int(self.lines[0])
 
 
+    @property
+    def published(self) -> int:
+        """Return the port of the machine that leads to a listener's in a network of its own."""
+        (ports,) = self.engine.client.inspect_container(self.id)["NetworkSettings"]["Ports"].values()
+        return int(ports[0]["HostPort"])
+
+
 @contextmanager
 def listener(engine: DockerEngine, network: str = "host") -> Iterator[Listener]:
-    """Give a listener on the engine's machine, whichever that is."""
-    created = _create(engine, LISTEN, network)
+    """Give a listener on the engine's machine, whichever that is, or in a network with its port published."""
+    if network == "host":
+        created = _create(engine, LISTEN, network)
+    else:
+        created = _create(engine, LISTEN.replace('"::", 0', f'"::", {INNER_PORT}'), network,
+                          PortBindings={f"{INNER_PORT}/tcp": [{"HostPort": ""}]})
     try:
         engine.client.start(created)
         yield Listener(engine, created)
@@ -143,11 +155,12 @@ def link_local(engine: DockerEngine, interface: str) -> list[str]:
     return [str(IPv6Address(bytes.fromhex(line[:32]))) for line in lines if line.endswith(f" {interface}")]
 
 
-def _create(engine: DockerEngine, code: str, network: str) -> str:
+def _create(engine: DockerEngine, code: str, network: str, **host: Any) -> str:
     created: Any = engine.client.create_container_from_config({  # type: ignore[no-untyped-call]  # SDK
         "Image": index.resolve("base"), "Entrypoint": [], "Cmd": ["python3", "-I", "-c", code],
         "Labels": {f"{LABEL}.test": "listener"},
-        "HostConfig": {"NetworkMode": network, "LogConfig": {"Type": "json-file", "Config": {}}}})
+        "ExposedPorts": {port: {} for port in host.get("PortBindings", {})},
+        "HostConfig": {"NetworkMode": network, "LogConfig": {"Type": "json-file", "Config": {}}, **host}})
     return str(created["Id"])
 
 
