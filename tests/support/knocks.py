@@ -156,11 +156,13 @@ def link_local(engine: DockerEngine, interface: str) -> list[str]:
 
 
 def _create(engine: DockerEngine, code: str, network: str, **host: Any) -> str:
+    # gVisor, where that is what runs a container that asks for none, is not on the machine's network.
+    runtime = {"Runtime": "runc"} if engine.info().name == "docker" else {}
     created: Any = engine.client.create_container_from_config({  # type: ignore[no-untyped-call]  # SDK
         "Image": index.resolve("base"), "Entrypoint": [], "Cmd": ["python3", "-I", "-c", code],
         "Labels": {f"{LABEL}.test": "listener"},
         "ExposedPorts": {port: {} for port in host.get("PortBindings", {})},
-        "HostConfig": {"NetworkMode": network, "LogConfig": {"Type": "json-file", "Config": {}}, **host}})
+        "HostConfig": {"NetworkMode": network, "LogConfig": {"Type": "json-file", "Config": {}}, **runtime, **host}})
     return str(created["Id"])
 
 
