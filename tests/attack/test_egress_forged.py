@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.sandbox import way_out
+from sandbox_interpreter.sandbox.gate import Decision
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from tests.attack.test_takeover import TAKE_OVER, wait_until_gone
@@ -14,16 +17,22 @@ from tests.support.runs import run
 from tests.support.web import Web, web
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Web]:
     with web() as made:
         yield made
 
 
 @pytest.fixture
-def open_box(engine: DockerEngine, server: Web, notices: list[str]) -> Iterator[Sandbox]:
-    policy = Policy(network=f"127.0.0.1:{server.server_port}", grace=0.5)
-    with Sandbox(engine=engine, policy=policy, notify=notices.append) as box:
+def decisions() -> list[Decision]:
+    return []
+
+
+@pytest.fixture
+def open_box(engine: DockerEngine, server: Web, notices: list[str], decisions: list[Decision]) -> Iterator[Sandbox]:
+    network = f"127.0.0.1:{server.server_port}"
+    with Sandbox(engine=engine, policy=Policy(network=network, grace=0.5), notify=notices.append,
+                 way_out=way_out.make(network, record=decisions.append)) as box:
         yield box
 
 
@@ -44,16 +53,22 @@ def test_forged_connections_end_the_session_they_come_from(engine: DockerEngine,
     assert run(open_box, "python", "print('new')").stdout == "new\n"
 
 
-def test_forged_connections_are_judged_like_all_others(open_box: Sandbox, server: Web) -> None:
-    before = len(server.seen)
-    attack = """
+def test_forged_connections_are_judged_like_all_others(open_box: Sandbox, server: Web,
+                                                       decisions: list[Decision]) -> None:
+    attack = f"""
 for n in range(1000, 1050):
     say(frame('egress_connect', id=n, host='169.254.169.254', port=80))
     say(frame('egress_data', b'GET / HTTP/1.0\\r\\n\\r\\n', id=n + 10_000))
+say(frame('egress_connect', id=2000, host='127.0.0.1', port={server.server_port}))
 print('still here')
 """
     assert run(open_box, "python", TAKE_OVER + attack).stdout == "still here\n"
-    assert len(server.seen) == before
+    give_up = time.monotonic() + 30
+    while len(decisions) < 51 and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert [each.host for each in decisions if each.allowed] == ["127.0.0.1"]  # which is listed
+    assert [each.host for each in decisions if not each.allowed] == ["169.254.169.254"] * 50
+    assert server.seen == []
 
 
 def test_without_a_list_asking_for_a_connection_ends_the_session(engine: DockerEngine, box: Sandbox) -> None:

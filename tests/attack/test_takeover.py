@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -12,34 +10,25 @@ from pathlib import Path
 import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
-from sandbox_interpreter.errors import SandboxInterpreterError
+from sandbox_interpreter.errors import TransferError
 from sandbox_interpreter.sandbox import deadline
 from sandbox_interpreter.sandbox.launch import LABEL
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from tests.support.runs import finish, run
 
-# Finds the agent and opens what it writes to; the engine's pipe belongs to the container's user. What somebody in the
-# container reads is another pipe: a kernel's, which would hold the attack up.
+# Opens what the agent speaks through by the first process, which holds the same: its own descriptors have numbers of
+# their own, and engines name what is behind them each in their way. Where it cannot be opened, nothing is forged, and
+# the run fails.
 TAKE_OVER = """
-import glob, json, os, signal, struct, time
+import json, os, signal, struct, time
 agent = os.getppid()
-def pipes(access):
-    for path in glob.glob('/proc/[0-9]*/fd/*'):
-        try:
-            flags = int(open(path.replace('/fd/', '/fdinfo/')).read().split('flags:')[1].split()[0], 8)
-            if os.readlink(path).startswith('pipe:') and flags & os.O_ACCMODE == access:
-                yield path, os.readlink(path)
-        except OSError:
-            pass
-read_here = {pipe for _, pipe in pipes(os.O_RDONLY)}
-ends = [os.open(path, os.O_WRONLY) for path, pipe in pipes(os.O_WRONLY)
-        if path.startswith(f'/proc/{agent}/') and pipe not in read_here]
+ends = [os.open(f'/proc/1/fd/{number}', os.O_WRONLY) for number in (2, 1)]
 def frame(kind, payload=b'', **header):
     head = json.dumps({'type': kind, **header}).encode()
     return struct.pack('!4sII', b'sbi\\x01', len(head), len(payload)) + head + payload + b'\\xffend'
 def say(data):
-    for end in ends[:2]:  # stderr and stdout; a flood of the pipes to kernels would only hold up itself
+    for end in ends:
         os.write(end, data)
 """
 
@@ -85,10 +74,10 @@ def test_forged_frames_end_the_session_and_a_next_run_works(box: Sandbox, engine
                                                             attack: str) -> None:
     run(box, "shell", "echo kept > file")
     old = box.container_id
-    execution = box.execute("python", f"{TAKE_OVER}\nprint(len(ends) > 0, flush=True)\ntime.sleep(0.1)\n{attack}\n"
+    execution = box.execute("python", f"{TAKE_OVER}\nprint('begun', flush=True)\ntime.sleep(0.1)\n{attack}\n"
                                       "time.sleep(90)", timeout=80)
     output = next(iter(execution))
-    assert getattr(output, "data", b"") == b"True\n"  # the attack is one
+    assert getattr(output, "data", b"") == b"begun\n"  # the attack is one
     if "range" in attack:  # a reader that takes nothing must not have to hold it all
         assert box._instance is not None
         assert box._instance.channel.ended.wait(60)
@@ -112,23 +101,51 @@ def test_frames_of_runs_that_are_none_and_credit_that_is_too_much_change_nothing
     assert run(box, "python", "6 * 7").values == ["42"]
 
 
-def test_names_that_a_forged_listing_offers_lead_nowhere(box: Sandbox, tmp_path: Path) -> None:
-    """An agent that was taken over answers a listing with names of its own, and gives a file for each."""
-    liar = """
-    import threading
-    def lie():
-        for identifier in range(1, 40):
-            for name in (b'../../../tmp/sbi-escaped', b'/tmp/sbi-escaped', b'a/../../sbi-escaped', b'..'):
-                say(frame('file_names', name, id=identifier))
-                say(frame('file_data', b'evil', id=identifier)); say(frame('file_done', id=identifier, error=None))
-    """
-    run(box, "python", f"{TAKE_OVER}\n{textwrap.dedent(liar)}\nthreading.Timer(1.0, lie).start()")
-    for _ in range(20):
-        with contextlib.suppress(SandboxInterpreterError):
-            box.download("**", tmp_path / "out")
-        time.sleep(0.1)
-    assert not Path("/tmp/sbi-escaped").exists()  # where the names lead
-    assert list(tmp_path.rglob("*escaped*")) == []
+ORPHAN = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for descriptor in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        {action}
+    os._exit(0)
+os.wait()
+"""
+
+# Stops the agent and answers in its place, whatever the host asks for: each listing with the next of NAMES.
+IMPOSTOR = """
+        time.sleep(0.5)
+        os.kill(agent, signal.SIGSTOP)
+        heard = open('/proc/1/fd/0', 'rb')
+        names = iter(NAMES)
+        while True:
+            _, head, payload = struct.unpack('!4sII', heard.read(12))
+            asked = json.loads(heard.read(head))
+            heard.read(payload + 4)
+            if asked['type'] == 'ping': say(frame('pong'))
+            if asked['type'] == 'file_list': say(frame('file_names', next(names), id=asked['id']))
+            if asked['type'] == 'file_get': say(frame('file_data', b'evil', id=asked['id']))
+            if asked['type'] == 'file_get': say(frame('file_done', id=asked['id'], error=None))
+"""
+NOWHERE = ["../escaped", "/escaped", "folder/../../escaped", "..", "folder/..", "./escaped", "folder//escaped"]
+
+
+def test_names_that_an_impostor_of_the_agent_offers_lead_nowhere(box: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = [b"plain", *(name.encode() for name in NOWHERE), b"last"]
+    action = IMPOSTOR.replace("NAMES", repr(names)).strip()
+    assert run(box, "python", TAKE_OVER + ORPHAN.replace("{action}", action)).result.exit_code == 0
+    give_up = time.monotonic() + 30
+    while not box.download("plain", out) and time.monotonic() < give_up:
+        time.sleep(0.1)  # the agent still answers itself
+    for _ in NOWHERE:
+        with pytest.raises(TransferError, match="not a plain relative path"):
+            box.download("**", out)
+    box.download("last", out)
+    # The impostor was believed where it may be, and nowhere else.
+    assert {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+            } == {"out/plain": "evil", "out/last": "evil"}
 
 
 def test_a_forged_end_deceives_about_its_own_run_only(box: Sandbox) -> None:
@@ -173,25 +190,12 @@ def test_init_cannot_be_killed_or_stopped_by_code(box: Sandbox) -> None:
     assert run(box, "python", "1").values == ["1"]
 
 
-ORPHAN = """
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        for descriptor in range(3):
-            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-        {action}
-    os._exit(0)
-os.wait()
-"""
-
-
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
 @pytest.mark.parametrize("breaks", [False, True], ids=["stopped", "stopped-behind-a-broken-stream"])
 def test_an_agent_that_cannot_leave_is_removed_at_close(engine: DockerEngine, breaks: bool, wait: bool) -> None:
     box = Sandbox(engine=engine, policy=Policy(grace=0.2), notify=lambda _: None)
     action = f"time.sleep(0.2); say(b'garbage' * {9 * breaks}); os.kill(agent, signal.SIGSTOP); time.sleep(600)"
-    run(box, "python", TAKE_OVER + ORPHAN.replace("{action}", action))
+    assert run(box, "python", TAKE_OVER + ORPHAN.replace("{action}", action)).result.exit_code == 0
     time.sleep(0.5)
     assert box._instance is not None
     assert (box._instance.channel.error is not None) is breaks
@@ -210,7 +214,7 @@ def short_lived(engine: DockerEngine) -> Iterator[Sandbox]:
 def test_a_forged_heartbeat_does_not_keep_an_abandoned_sandbox_alive(short_lived: Sandbox,
                                                                      engine: DockerEngine) -> None:
     # The agent hears its host on stdin; whoever writes to its stdout, or floods it with output, is not its host.
-    run(short_lived, "python", TAKE_OVER + ORPHAN.replace("{action}", "\n        ".join([
-        "while True:", "    time.sleep(0.05)", "    say(frame('pong'))"])))
+    forger = "\n        ".join(["while True:", "    time.sleep(0.05)", "    say(frame('pong'))"])
+    assert run(short_lived, "python", TAKE_OVER + ORPHAN.replace("{action}", forger)).result.exit_code == 0
     short_lived.detach()
     assert wait_until_gone(engine, short_lived, seconds=5)

@@ -70,9 +70,6 @@ GVISOR = {
     **left_out("what runs in gVisor is no process of this machine's, where the test looks for it",
                "attack/test_left_behind.py::test_stopped_and_traced_processes", "attack/test_host_faults.py::"
                "test_a_container_that_is_ended_from_outside_costs_its_run_and_no_file[agent_killed]"),
-    **left_out("gVisor names what the agent writes to otherwise, so the test does not find it to forge with",
-               f"{TAKEOVER}forged_frames", f"{TAKEOVER}a_forged", "attack/test_egress_forged.py",
-               f"{TAKEOVER}an_agent_that_cannot_leave_is_removed_at_close[stopped-behind"),
     **left_out("gVisor does not spare the first process", f"{TAKEOVER}init_cannot_be_killed"),
     **left_out("gVisor's own threads are more than so few",
                f"{HARDENING}another_policy_changes_what_it_names_and_nothing_else[small]"),
