@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from bench.measure import Figure, percentile, timed
 from bench.raw import RawEngine
+from sandbox_interpreter.sandbox.outputs import Stream
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 
@@ -18,7 +19,11 @@ MEGABYTES = 500
 RUNS = 5
 INTERRUPTS = 11
 DOWNLOADS = 20
+DOWNLOAD_SECONDS = 5
+"""How long each of them goes on: longer than the cells take that are measured meanwhile."""
 CELLS = 100
+TIMED_OUT = 28
+"""What curl ends with where its time is over, as it is to be here (curl(1), "EXIT CODES")."""
 # A process of its own: in ours it would wait for the same interpreter lock as the relay.
 SERVER = """
 import socket, threading
@@ -37,7 +42,7 @@ while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=
 
 
 def figures(raw: RawEngine) -> Iterator[Figure]:
-    """Yield throughput, and how long interrupts and cells take meanwhile."""
+    """Yield throughput, how long interrupts and cells take meanwhile, and how fairly downloads share."""
     with _server() as port, Sandbox(engine=raw.engine, policy=Policy(network=f"127.0.0.1:{port}")) as box:
         url = f"http://127.0.0.1:{port}"
         _run(box, f"curl -sS -o /dev/null {url}/10")
@@ -47,10 +52,24 @@ def figures(raw: RawEngine) -> Iterator[Figure]:
                      side="least")
         yield Figure("interrupt in the midst of a download: median",
                      statistics.median(_interrupt(box, url) for _ in range(INTERRUPTS)), "ms", 100)
-        _run(box, f"for i in $(seq {DOWNLOADS}); do curl -sS -o /dev/null {url}/100000 & done; sleep 0.5")
-        times = [timed(lambda: list(box.execute("python", "print(1)"))) for _ in range(CELLS)]
-        yield Figure(f"a cell while {DOWNLOADS} downloads run: median", statistics.median(times), "ms", 50)
-        yield Figure(f"a cell while {DOWNLOADS} downloads run: 99th percentile", percentile(times, 0.99), "ms", 200)
+        yield from _at_once(box, url)
+
+
+def _at_once(box: Sandbox, url: str) -> Iterator[Figure]:
+    """Yield what cells feel of many downloads, and those of each other. Each tells its size, and ends with its time."""
+    _run(box, f"""pids=; for i in $(seq {DOWNLOADS}); do
+        curl -sS -m {DOWNLOAD_SECONDS} -o /dev/null -w '%{{size_download}}' {url}/100000 >/tmp/size-$i 2>/dev/null &
+        pids="$pids $!"; done; sleep 0.5""")
+    times = [timed(lambda: list(box.execute("python", "print(1)"))) for _ in range(CELLS)]
+    going = int(_run(box, "jobs -rp | wc -l"))
+    sizes = _run(box, f"""for pid in $pids; do wait $pid; [ $? = {TIMED_OUT} ] || echo 0; done
+        for i in $(seq {DOWNLOADS}); do cat /tmp/size-$i; echo; done""").split()
+    yield Figure(f"a cell while {DOWNLOADS} downloads run: median", statistics.median(times), "ms", 50)
+    yield Figure(f"a cell while {DOWNLOADS} downloads run: 99th percentile", percentile(times, 0.99), "ms", 200)
+    yield Figure(f"downloads of {DOWNLOADS} that still run after these cells", going, "", DOWNLOADS, side="least")
+    megabytes = [int(size) / 1e6 for size in sizes]
+    yield Figure(f"of {DOWNLOADS} downloads at once, the slowest against the fastest", min(megabytes), "MB", 0.5,
+                 max(megabytes), side="least")
 
 
 @contextmanager
@@ -64,10 +83,12 @@ def _server() -> Iterator[int]:
             process.kill()
 
 
-def _run(box: Sandbox, command: str) -> None:
+def _run(box: Sandbox, command: str) -> str:
+    """Return what a command says, which must succeed."""
     execution = box.execute("shell", command)
-    list(execution)
+    said = b"".join(output.data for output in execution if isinstance(output, Stream) and output.name == "stdout")
     assert execution.result.exit_code == 0
+    return said.decode()
 
 
 def _interrupt(box: Sandbox, url: str) -> float:

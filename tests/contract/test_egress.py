@@ -97,9 +97,12 @@ print(total > 200000)
 
 
 def test_twenty_downloads_and_a_cell_share(open_box: Sandbox, server: Web) -> None:
-    said(open_box, f"for i in $(seq 20); do curl -sS -o /dev/null {server.url}/size/10000000 & done; sleep 0.1")
+    said(open_box, "pids=; for i in $(seq 20); do "
+                   f"curl -sS -o /dev/null -w '%{{size_download}}\\n' {server.url}/size/10000000 >/tmp/size-$i & "
+                   "pids=\"$pids $!\"; done; sleep 0.1")
     assert said(open_box, "print(21 * 2)", "python") == "42"
-    assert said(open_box, "wait; echo $?") == "0"
+    assert said(open_box, "for pid in $pids; do wait $pid || echo failed; done; cat /tmp/size-*; rm /tmp/size-*"
+                ).split() == ["10000000"] * 20
 
 
 def test_an_interrupt_lands_in_the_midst_of_a_download(open_box: Sandbox, server: Web) -> None:
