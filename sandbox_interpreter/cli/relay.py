@@ -12,6 +12,7 @@ from sandbox_interpreter.errors import TransferError
 from sandbox_interpreter.messages import picture_kind
 from sandbox_interpreter.sandbox.chunks import as_streams, chunks_of
 from sandbox_interpreter.sandbox.execution import Execution
+from sandbox_interpreter.sandbox.inbox import SHOWN_WINDOW, WINDOW
 from sandbox_interpreter.terminal.escape import Filter, utf8_decoder
 
 
@@ -38,6 +39,11 @@ def write_all(descriptor: int, data: bytes) -> None:
         except OSError as error:
             raise TransferError(f"The program's output could not be written: {error.strerror}.",
                                 next_step="Free some space, or send it elsewhere.") from None
+
+
+def window() -> int:
+    """Return how many bytes of a run's output may come ahead of what this process writes."""
+    return SHOWN_WINDOW if os.isatty(1) or os.isatty(2) else WINDOW
 
 
 class Sink:

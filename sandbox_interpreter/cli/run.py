@@ -17,7 +17,7 @@ from sandbox_interpreter.cli.harvest import Harvest
 from sandbox_interpreter.cli.options import CONFIG_FILE, SANDBOX_FLAGS, accept, chosen, parameter
 from sandbox_interpreter.cli.program import Program
 from sandbox_interpreter.cli.provision import Copying, provide_image
-from sandbox_interpreter.cli.relay import print_json, relay_json, relay_streams
+from sandbox_interpreter.cli.relay import print_json, relay_json, relay_streams, window
 from sandbox_interpreter.cli.signals import Stops
 from sandbox_interpreter.config import Settings
 from sandbox_interpreter.engines.base import ImageStore
@@ -95,7 +95,7 @@ def _run(program: Program, settings: Settings, place: Workspace | None, *, as_js
             script = Script(program.name, program.arguments)
             with stops.protected():
                 execution = box.execute(program.language, program.source, script=script,
-                                        stdin="none" if program.uses_stdin else "pipe")
+                                        stdin="none" if program.uses_stdin else "pipe", window=window())
             stops.watch(execution)
             _tidy_later(settings)
             if not program.uses_stdin:

@@ -120,11 +120,11 @@ class Channel:
 
     # --- conversations ---
 
-    def open(self) -> Inbox:
-        """Return the inbox of a new conversation."""
+    def open(self, window: int = WINDOW) -> Inbox:
+        """Return the inbox of a new conversation, which may be ``window`` bytes ahead of its reader."""
         with self._lock:
             self._next_id += 1
-            inbox = self._inboxes[self._next_id] = Inbox(self, self._next_id)
+            inbox = self._inboxes[self._next_id] = Inbox(self, self._next_id, window)
         if self.error:
             inbox.put(self.error)
         return inbox

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
 
 WINDOW = 4 * 1024 * 1024
 """Credit that one run may use ahead of its reader: twice what the engine's relay holds in flight at full speed."""
+SHOWN_WINDOW = 256 * 1024
+"""The same where a terminal is the reader: it shows all that waits before it shows that an interrupt has landed."""
 # What goes beyond it: output from between two cells, the end of a run, and headers that are longer than most.
 SLACK = 2 * 1024 * 1024
 
 
 class Inbox:
-    """The frames of one conversation. One thread reads; any may wake it, send, or close."""
+    """The frames of one conversation. One thread reads; any may wake it, send, or close.
 
-    def __init__(self, channel: Channel, identifier: int) -> None:
+    ``window`` is the number of bytes that may come ahead of the reader, of those that are sent against credit.
+    """
+
+    def __init__(self, channel: Channel, identifier: int, window: int = WINDOW) -> None:
         self.id = identifier
         self.channel = channel
+        self.window = window
         self._frames: SimpleQueue[Frame | ChannelError | None] = SimpleQueue()
         self._waiting = 0
         self._unreported = 0
@@ -62,7 +68,7 @@ class Inbox:
         with self._lock:
             self._waiting -= _memory(frame)
             self._unreported += cost(frame.payload)
-            grant = self._unreported if self._unreported > WINDOW // 4 else 0
+            grant = self._unreported if self._unreported > self.window // 4 else 0
             self._unreported -= grant
         if grant:
             with contextlib.suppress(ChannelError):  # the reader learns of it from get, after what came before

@@ -17,7 +17,7 @@ from sandbox_interpreter.messages import Chunk
 from sandbox_interpreter.sandbox import chunks, launch, starting, transfer
 from sandbox_interpreter.sandbox import workspace as workspaces
 from sandbox_interpreter.sandbox.execution import Execution
-from sandbox_interpreter.sandbox.inbox import Inbox
+from sandbox_interpreter.sandbox.inbox import WINDOW, Inbox
 from sandbox_interpreter.sandbox.instance import Instance
 from sandbox_interpreter.sandbox.place import Place
 from sandbox_interpreter.sandbox.policy import Policy
@@ -220,11 +220,12 @@ class Sandbox:
     # --- running ---
 
     def execute(self, language: str, code: str, *, script: Script | None = None, timeout: float | None = None,
-                stdin: Stdin = "none", active_line: bool = False) -> Execution:
+                stdin: Stdin = "none", active_line: bool = False, window: int = WINDOW) -> Execution:
         """Return a run of ``code`` that has begun; iterate it for outputs.
 
         ``timeout`` is in seconds and replaces the policy's; 0 means none. ``stdin``: ``ask`` turns a cell's input()
         into an InputRequest, ``pipe`` gives a script a stdin. ``active_line`` reports the line that runs.
+        ``window`` bytes of output may come ahead of whoever iterates.
         Raises UsageError (an unknown language, code that is no text, a time limit that is none, arguments of over
         64 KiB), SandboxClosed, EngineUnreachable, ImageMissing.
         """
@@ -234,7 +235,7 @@ class Sandbox:
         instance = self._running()
         self._place.refresh()
         seconds = self.policy.timeout if timeout is None else timeout  # only now: the image may have tightened it
-        inbox = instance.channel.open()
+        inbox = instance.channel.open(window)
         execution = self._execution_of(instance, inbox, timeout=seconds)
         with contextlib.suppress(ChannelError):  # it has just ended, as whoever iterates is told
             instance.teach(known)

@@ -9,7 +9,7 @@ from typing import Literal
 from sandbox_interpreter.config import check_range
 from sandbox_interpreter.errors import UsageError
 from sandbox_interpreter.frozen import frozen
-from sandbox_interpreter.sandbox.inbox import WINDOW, Inbox
+from sandbox_interpreter.sandbox.inbox import Inbox
 
 Stdin = Literal["none", "ask", "pipe"]
 
@@ -30,7 +30,7 @@ def submit(inbox: Inbox, language: str, code: str, *, script: Script | None, tim
     """Ask for a run, whose outputs come to ``inbox``. Raises ChannelError; UsageError for arguments over 64 KiB."""
     inbox.send("execute_request", _source(code), language=language, mode="script" if script else "cell",
                name=script.name if script else "", argv=list(script.argv) if script else [], timeout=timeout,
-               stdin=stdin, active_line=active_line, credit=WINDOW)
+               stdin=stdin, active_line=active_line, credit=inbox.window)
 
 
 def check_timeout(seconds: float) -> float:

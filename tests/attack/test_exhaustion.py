@@ -14,7 +14,7 @@ import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.sandbox.launch import LABEL
-from sandbox_interpreter.sandbox.outputs import Display, Stream
+from sandbox_interpreter.sandbox.outputs import Display, Output, Stream
 from sandbox_interpreter.sandbox.policy import MIB, Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from tests.support.runs import finish, run
@@ -144,30 +144,24 @@ def test_open_files_end_at_their_limit(small: Sandbox) -> None:
 # --- output ---
 
 
-def flooded(box: Sandbox, seconds: float) -> tuple[int, int, float]:
-    """Read a flood for some seconds, then interrupt it; return its bytes, our growth, and the seconds it went on."""
+def test_an_interrupt_overtakes_a_flood_and_its_reader_does_not_grow(box: Sandbox) -> None:
     execution = box.execute("shell", "cat /dev/zero")
+    before, size, rest, growth = resident(), 0, 0, 0
     outputs = iter(execution)
-    size = growth = 0
-    before, began = resident(), time.monotonic()
-    while time.monotonic() - began < seconds or size <= 10 * MIB:
-        output = next(outputs)
-        assert isinstance(output, Stream)
-        size += len(output.data)
+    while size <= 100 * MIB:
+        size += len(data_of(next(outputs)))
         growth = max(growth, resident() - before)
-    sent = time.monotonic()
     execution.interrupt()
-    for _ in outputs:
-        pass
+    for output in outputs:
+        rest += len(data_of(output))
     assert execution.result.interrupted
-    return size, growth, time.monotonic() - sent
+    assert rest < 8 * MIB  # what was under way; how long it takes is measured in bench/
+    assert growth < 50 * MIB
 
 
-def test_an_interrupt_lands_within_200_ms_in_a_flood_of_gigabytes(box: Sandbox) -> None:
-    floods = [flooded(box, 0.7) for _ in range(3)]  # of 10 MiB at the least
-    assert min(seconds for _, _, seconds in floods) < 0.2  # the best of three, since machines are busy
-    assert max(seconds for _, _, seconds in floods) < 2
-    assert max(growth for _, growth, _ in floods) < 50 * MIB
+def data_of(output: Output) -> bytes:
+    assert isinstance(output, Stream)
+    return output.data
 
 
 def test_a_flood_that_nobody_reads_stays_in_the_sandbox(box: Sandbox) -> None:
@@ -252,7 +246,7 @@ def test_a_recursion_without_end_is_a_traceback_like_any_other(box: Sandbox) -> 
     assert run(box, "python", "6 * 7").values == ["42"]
 
 
-def test_ctrl_c_ends_a_flood_of_10_gb_long_before_its_end() -> None:
+def test_ctrl_c_ends_a_flood_of_10_gb_with_next_to_nothing_after_it() -> None:
     """As a person does it: at a terminal of their own, in the midst of the flood."""
     child = pexpect.spawn(str(SBI), ["run", "-l", "shell", "-c", "head -c 10G /dev/zero | tr '\\0' 'x'"], timeout=90)
     child.expect(b"x" * 80)
@@ -263,4 +257,4 @@ def test_ctrl_c_ends_a_flood_of_10_gb_long_before_its_end() -> None:
             size += len(child.read_nonblocking(1 << 20, timeout=90))
     child.close()
     assert child.exitstatus == 130
-    assert size < 500 * MIB
+    assert size < 2 * MIB  # a slow terminal would show that for seconds
