@@ -53,9 +53,10 @@ def events() -> list[dict[str, object]]:
     return [line for line in lines if line.get("event", line.get("type")) == "egress"]
 
 
-def ask(terminal: Terminal, place: str) -> None:
-    terminal.wait_for(f"wants to reach {place}", 60)
-    terminal.wait_for("(n)o:")
+def ask(terminal: Terminal, place: str, times: int = 1) -> None:
+    """Wait for a question, the one of this number."""
+    terminal.wait_for(lambda: terminal.text.count(f"wants to reach {place}") == times
+                      and terminal.text.count("(n)o:") == terminal.text.count("wants to reach"), 60)
 
 
 def test_a_yes_for_the_session_is_asked_for_once_and_a_no_is_forbidden(chat: Open) -> None:
@@ -73,6 +74,19 @@ def test_a_yes_for_the_session_is_asked_for_once_and_a_no_is_forbidden(chat: Ope
     assert terminal.text.count("begins") == 2  # in the code, and in its output, which the question did not draw twice
     assert [(line["host"], line["allowed"]) for line in events()] == [
         ("one.invalid", True), ("one.invalid", True), ("two.invalid", False), ("two.invalid", False)]
+
+
+def test_a_yes_for_once_holds_for_one_connection_and_the_next_is_asked_for_again(chat: Open) -> None:
+    terminal = chat("one.invalid", "one.invalid", "one.invalid")
+    terminal.send("go\n")
+    for times, answer in enumerate("oon", 1):
+        ask(terminal, "one.invalid:80", times)
+        terminal.send(f"{answer}\n")
+    terminal.wait_for("Looked.")
+    assert terminal.text.count("HTTP Error 502") == 2
+    assert terminal.text.count("HTTP Error 403") == 1
+    assert [(line["host"], line["allowed"]) for line in events()] == [
+        ("one.invalid", True), ("one.invalid", True), ("one.invalid", False)]
 
 
 def test_always_is_kept_for_the_project_in_the_users_own_folder(chat: Open, tmp_path: Path) -> None:
