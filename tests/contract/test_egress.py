@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from sandbox_interpreter.sandbox import way_out
 from sandbox_interpreter.sandbox.gate import Decision
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
+from tests.support import packages
 from tests.support.runs import finish, run
 from tests.support.web import Web, web
 
@@ -169,19 +169,11 @@ def test_git_clones_over_http(open_box: Sandbox, server: Web, tmp_path: Path) ->
 
 def test_pip_installs_from_an_index_that_is_listed(engine: DockerEngine, server: Web, tmp_path: Path) -> None:
     """A wheel of our own, on an index of our own: what matters is that pip finds the proxy."""
-    folder = tmp_path / "simple" / "tiny"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "SIZE = 1\n")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\n"
-                                                   "Tag: py3-none-any\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    (folder / "index.html").write_text('<!DOCTYPE html><html><body><a href="tiny-1.0-py3-none-any.whl">x</a></body>')
+    packages.offer_wheel(tmp_path / "simple")
     server.folder = tmp_path
     with Sandbox(engine=engine, policy=Policy(network=f"127.0.0.1:{server.server_port}"),
                  env={"PIP_INDEX_URL": f"{server.url}/files/simple"}) as box:
-        assert said(box, "pip install -q tiny && python3 -c 'import tiny; print(tiny.SIZE)'") == "1"
+        assert said(box, packages.PIP_PRINTS) == "1"
 
 
 def test_packages_reaches_what_the_images_own_pip_is_configured_to_use(

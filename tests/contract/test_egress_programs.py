@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import json
 import subprocess
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +13,7 @@ from sandbox_interpreter.sandbox import way_out
 from sandbox_interpreter.sandbox.gate import Decision, Gate
 from sandbox_interpreter.sandbox.policy import GIB, Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
-from tests.support import authority
+from tests.support import authority, packages
 from tests.support.authority import Authority
 from tests.support.runs import run
 from tests.support.web import Web, web
@@ -75,41 +69,14 @@ def test_git_clones_over_https(box: Sandbox, server: Web) -> None:
 
 
 def test_pip_installs_from_an_index_over_https(box: Sandbox, server: Web) -> None:
-    folder = server.folder / "simple" / "tiny"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "SIZE = 1\n")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\n"
-                                                   "Tag: py3-none-any\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    (folder / "index.html").write_text('<!DOCTYPE html><html><body><a href="tiny-1.0-py3-none-any.whl">x</a></body>')
-    assert said(box, "pip install -q tiny && python3 -c 'import tiny; print(tiny.SIZE)'") == "1"
-
-
-def publish(server: Web) -> None:
-    """Put a package of one line into a registry below the server's folder."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, text in (("package.json", json.dumps({"name": "tiny", "version": "1.0.0", "main": "index.js"})),
-                           ("index.js", "module.exports = 22;\n")):
-            entry = tarfile.TarInfo(f"package/{name}")
-            entry.size = len(text)
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    folder = server.folder / "npm"
-    folder.mkdir()
-    (folder / "tiny-1.0.0.tgz").write_bytes(packed.getvalue())
-    digest = base64.b64encode(hashlib.sha512(packed.getvalue()).digest()).decode()
-    version = {"name": "tiny", "version": "1.0.0", "dist": {
-        "tarball": f"{server.url}/files/npm/tiny-1.0.0.tgz", "integrity": f"sha512-{digest}"}}
-    (folder / "tiny").write_text(json.dumps({"name": "tiny", "dist-tags": {"latest": "1.0.0"},
-                                             "versions": {"1.0.0": version}}))
+    packages.offer_wheel(server.folder / "simple")
+    assert said(box, packages.PIP_PRINTS) == "1"
 
 
 def test_npm_installs_from_a_registry_over_https(engine: DockerEngine, server: Web, trusted: Authority) -> None:
-    publish(server)
+    packages.offer_npm(server.folder / "npm", f"{server.url}/files/npm/")
     with sandbox(engine, "node", server, trusted, {"npm_config_registry": f"{server.url}/files/npm/"}) as box:
-        assert said(box, "npm install --no-audit --no-fund --silent tiny && node -p 'require(\"tiny\")'") == "22"
+        assert said(box, packages.NPM_PRINTS) == "22"
 
 
 PAGE = """<!doctype html><title>none</title><script src="http://static.example.test:{port}/files/page.js"></script>
