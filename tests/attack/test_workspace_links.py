@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -168,3 +169,65 @@ def test_a_pattern_for_everything_plants_nothing_that_a_project_would_run(box: S
         ".git/config", "result.csv", "sub/plain"]
     assert (out / ".git" / "config").read_text() == "mine"
     assert [path.name for path in box.download(".envrc", out)] == [".envrc"]
+
+
+# --- what the host itself keeps in a folder that it shares, and in one that it copies to ---
+
+# The machine's memory and the first disk: what a device is to whoever may open it does not depend on where it lies.
+DEVICES = {"memory": (stat.S_IFCHR, 1, 1), "disk": (stat.S_IFBLK, 8, 0)}
+OPEN_ALL = """
+import os
+import stat
+for name in ('memory', 'disk'):
+    for flags in (os.O_RDONLY, os.O_WRONLY):
+        try: print('opened', os.read(os.open(name, flags | os.O_NONBLOCK), 1))
+        except OSError as error: print(type(error).__name__)
+"""
+
+
+@pytest.fixture
+def special(tmp_path: Path) -> Path:
+    """Give a folder with devices that everyone may open, a pipe that nobody writes to, and a file."""
+    folder = tmp_path / "special"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for name, (kind, major, minor) in DEVICES.items():
+        try:
+            os.mknod(folder / name, kind, os.makedev(major, minor))
+        except PermissionError:
+            pytest.skip("only root makes devices")
+        (folder / name).chmod(0o666)
+    os.mkfifo(folder / "pipe")
+    (folder / "file").write_text("plain")
+    return folder
+
+
+@pytest.mark.parametrize("access", ["rw", "copy"])
+def test_devices_in_a_shared_folder_are_of_no_use_to_code_and_are_not_copied(engine: DockerEngine, special: Path,
+                                                                             tmp_path: Path, access: str) -> None:
+    with Sandbox(engine=engine, workspace=f"{special}:{access}", policy=Policy(grace=0.5),
+                 notify=lambda _: None) as box:
+        errors = set(run(box, "python", OPEN_ALL).stdout.split())
+        copied = box.download("**", tmp_path / "out")
+    assert errors == {"PermissionError" if access == "rw" else "FileNotFoundError"}
+    assert [path.name for path in copied] == ["file"]
+    assert stat.S_ISBLK((special / "disk").stat().st_mode)
+
+
+def test_artifacts_take_the_place_of_devices_pipes_and_hard_links_and_are_not_written_into_them(
+        box: Sandbox, special: Path, secret: Path) -> None:
+    (special / "linked").hardlink_to(secret)
+    run(box, "shell", "for name in memory disk pipe linked; do echo new > $name; done")
+    assert len(box.download("*", special)) == 4
+    assert {(special / name).read_text() for name in (*DEVICES, "pipe", "linked")} == {"new\n"}
+    assert secret.read_text() == SECRET
+
+
+def test_a_copied_folder_gives_code_no_name_of_a_file_outside(engine: DockerEngine, special: Path,
+                                                              secret: Path) -> None:
+    (special / "linked").hardlink_to(secret)
+    with Sandbox(engine=engine, workspace=f"{special}:copy", policy=Policy(grace=0.5), notify=lambda _: None) as box:
+        run(box, "shell", "echo overwritten > linked; chmod 777 linked")
+    assert (special / "linked").read_text() == "overwritten\n"
+    assert secret.read_text() == SECRET
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o666
