@@ -77,7 +77,9 @@ HOST_FRAMES: dict[str, dict[str, tuple[type, ...]]] = {
 }
 AGENT_FRAMES: dict[str, dict[str, tuple[type, ...]]] = {
     # place: what tells the folder at /workspace from others, its ctime in nanoseconds; a text, since it is so large.
-    "ready": {"protocol": (int,), "python": (str,), "languages": (list,), "place": (str, type(None))},
+    # confined: whether the filter of confine.py holds.
+    "ready": {"protocol": (int,), "python": (str,), "languages": (list,), "place": (str, type(None)),
+              "confined": (bool, type(None))},
     "sync_reply": {"requests": (list,), "last": (int,)},
     "pong": {},
     "stream": {"id": (int,), "name": (str,)},

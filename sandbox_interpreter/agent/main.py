@@ -33,8 +33,9 @@ LANGUAGES = ("python", "shell")
 class Agent:
     """The container's main process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, confined: bool) -> None:
         self.poller = Poller()
+        self._confined = confined
         self.link = HostLink(self.poller)
         self.environment: dict[str, str] = {}
         self.idle, self.grace = BOOT_IDLE, 2.0
@@ -57,7 +58,7 @@ class Agent:
         self.poller.listen(reader, lambda: self._reap(reader))
         self.poller.listen(self.link.input, self._read_host)
         self.link.send("ready", protocol=PROTOCOL, python=sys.version.split()[0], languages=list(LANGUAGES),
-                       place=_place())
+                       place=_place(), confined=self._confined)
         while True:
             self.poller.wait(self._patience())
             self._tick()
@@ -290,7 +291,7 @@ def _place() -> str:
 
 def main() -> None:
     """Run the agent; never returns."""
-    confine.confine()  # first: whatever is started from here on is held by it
+    confined = confine.confine()  # first: whatever is started from here on is held by it
     if os.getpid() == 1:
         init.begin()
-    Agent().run()
+    Agent(confined=confined).run()

@@ -125,19 +125,22 @@ def _trial(settings: Settings, engine: ContainerEngine) -> Iterator[Check]:
     """Yield whether code runs in a sandbox, and whether its workspace can be the one that is set."""
     from sandbox_interpreter.engines.gaps import ELSEWHERE
     from sandbox_interpreter.sandbox.sandbox import Sandbox
+    from sandbox_interpreter.sandbox.starting import UNCONFINED
 
-    is_elsewhere = False
+    gaps: list[str] = []
 
     def box(workspace: str | None = None) -> Sandbox:
         return Sandbox(settings.image, policy=settings.policy(), engine=engine, workspace=workspace,
                        locked=parse_locks(settings.lock), notify=lambda _: None)
 
     def runs() -> Check:
-        nonlocal is_elsewhere
         begun = time.perf_counter()
         with box() as tried:
             output = [chunk for chunk in tried.run("shell", "echo $((20 + 2))") if chunk.get("format") == "output"]
-            is_elsewhere = tried.keeps_files_itself
+            if tried.keeps_files_itself:
+                gaps.append(str(ELSEWHERE))
+            if not tried.is_confined:
+                gaps.append(UNCONFINED.format(settings.image))
         seconds = time.perf_counter() - begun
         printed = "".join(chunk.get("content", "") for chunk in output)
         if printed.strip() != "22":
@@ -145,8 +148,8 @@ def _trial(settings: Settings, engine: ContainerEngine) -> Iterator[Check]:
         return Check("sandbox", True, f"code runs in a container; the first output after {seconds:.2f} s")
 
     yield _guarded("sandbox", runs)
-    if is_elsewhere:
-        yield Check("known gap", True, str(ELSEWHERE))
+    for gap in gaps:
+        yield Check("known gap", True, gap)
     if settings.workspace and not settings.workspace.endswith(":copy"):
         try:
             with suppress(WorkspaceError), box(settings.workspace) as tried:  # what else is wrong with it is told below

@@ -65,6 +65,8 @@ class Channel:
         self.answered = False
         self.place = ""
         """What the agent says of the folder at /workspace; see ``place.py``."""
+        self.confined = True
+        """Whether the agent, once it has answered, says that its filter of kernel calls holds; code cannot make it."""
         self.ended = threading.Event()
         self._resumed: list[Inbox] = []
         self.ready = threading.Event()
@@ -196,6 +198,7 @@ class Channel:
         elif frame.header["protocol"] != PROTOCOL:
             raise FrameError("another protocol version")
         self.place = frame.header.get("place") or ""
+        self.confined = frame.header.get("confined") is not False
         self.answered = True
         self.ready.set()
 

@@ -92,6 +92,11 @@ class Sandbox:
         return self._place.in_memory
 
     @property
+    def is_confined(self) -> bool:
+        """Tell whether the agent's filter of kernel calls holds code; taken to be so until the agent has answered."""
+        return self._instance is None or self._instance.channel.confined
+
+    @property
     def image_id(self) -> str:
         """Return the image as ``name@digest``: what is needed to run on the very same one again."""
         reference = index.resolve(self.image)

@@ -25,8 +25,8 @@ from sandbox_interpreter.errors import ChannelError, EngineError, SandboxInterpr
 from sandbox_interpreter.sandbox import block_script
 from sandbox_interpreter.sandbox.block import Block, refused
 
-NOTICE = ("The image {} has no python3: each block runs as a program of its own, with no variables of those before it. "
-          "Files stay.")
+NOTICE = ("The image {} has no python3: each block runs as a program of its own, with no variables of those before it, "
+          "and held by the engine's filter of kernel calls alone. Files stay.")
 _NO_FILES = "the image has no python3, which copies files; mount a workspace instead"
 _LEFT = ("sync", "input_reply", "egress_start")  # what no stand-in has an answer to
 
@@ -118,7 +118,7 @@ class StandIn:
                 if said is None:
                     return  # it has no shell either
                 poll.poll()
-            self._send("ready", protocol=PROTOCOL, python="", languages=["shell"], place=None)
+            self._send("ready", protocol=PROTOCOL, python="", languages=["shell"], place=None, confined=False)
             poll.register(guest.fileno(), select.POLLIN)
             while self._keeper.receive() is not None and (data := self._heard(guest, poll)) is not None:
                 skip, data = max(skip - len(data), 0), data[skip:]

@@ -14,6 +14,8 @@ from sandbox_interpreter.sandbox.policy import Policy
 if TYPE_CHECKING:
     from sandbox_interpreter.sandbox.way_out import WayOut
 
+UNCONFINED = ("In {} the engine's filter of kernel calls holds code alone: the agent's own takes a Python that has "
+              "ctypes, and a machine and kernel that it knows")
 Create = Callable[[tuple[str, ...]], Container]
 """Returns a new container whose main process is that command; () is the agent."""
 
@@ -28,6 +30,8 @@ def start(image: str, policy: Policy, environment: Mapping[str, str], create: Cr
     try:
         instance = _launched(create(()), policy, environment, way_out)
         if is_bundled or not instance.has_no_agent():
+            if not is_bundled and not instance.channel.confined:
+                notify(f"{UNCONFINED.format(image)}.")
             return instance
         instance.discard()
     except NoAgent:

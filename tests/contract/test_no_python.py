@@ -17,13 +17,11 @@ from sandbox_interpreter.errors import SandboxInterpreterError, TransferError
 from sandbox_interpreter.sandbox.outputs import Stream
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox, Script
+from tests.support import bare_image
 from tests.support.runs import finish, run
 
 IMAGE = f"sbi-test-no-python-{os.getpid()}:1"  # on an engine that others may test on, too
 NOTHING = f"sbi-test-nothing-{os.getpid()}:1"
-# A shell, a handful of commands, and the libraries that they are linked with; nothing else.
-PIECES = """cd /; tar -chf - $(for name in sh cat dd head mkdir rm sleep tr; do
-    echo usr/bin/$name; ldd /usr/bin/$name | grep -o '/[^ ]*' | sed 's|^/||'; done | sort -u)"""
 HOST_THAT_DIES = """
 import os, sys
 from sandbox_interpreter.sandbox.policy import Policy
@@ -37,21 +35,8 @@ os._exit(9)
 
 @pytest.fixture(scope="module")
 def image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give an image that was made of pieces of the base image."""
-    tar = tmp_path_factory.mktemp("pieces") / "root.tar"
-    with Sandbox("base", engine=engine) as box:
-        tar.write_bytes(b"".join(each.data for each in box.execute("shell", PIECES)
-                                 if isinstance(each, Stream) and each.name == "stdout"))
-    engine.images().import_rootfs(tar, IMAGE)
-    yield IMAGE
-    remove(engine, IMAGE)
-
-
-def remove(engine: DockerEngine, image: str) -> None:
-    """Remove an image once the engine has removed the containers that have ended."""
-    while any(each.image == image for each in engine.list({})):
-        time.sleep(0.1)
-    engine.transport().remove(image)
+    with bare_image.made_of(engine, bare_image.LEAST, tmp_path_factory.mktemp("pieces"), IMAGE):
+        yield IMAGE
 
 
 @pytest.fixture
@@ -177,4 +162,4 @@ def test_an_image_without_a_shell_cannot_run_anything_and_says_so(engine: Docker
               pytest.raises(SandboxInterpreterError, match="sh")):
             run(box, "shell", "echo 1")
     finally:
-        remove(engine, NOTHING)
+        bare_image.remove(engine, NOTHING)

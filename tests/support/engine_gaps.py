@@ -47,9 +47,11 @@ PODMAN = {
     **left_out("Podman has two writable places more, a page in size, and mounts its own init",
                "attack/test_hostile_image.py::test_a_volume_of_the_image_is_no_place_to_write_to",
                "attack/test_surface.py::test_nothing_can_be_written", "attack/test_surface.py::test_no_engines_socket",
+               "attack/test_without_python.py::test_nothing_can_be_written",
                f"{HARDENING}scratch_space_is_in_memory_sized_and_without_devices_or_setuid"),
 }
 SURFACE = "attack/test_surface.py::test_"
+BARE = "attack/test_without_python.py::test_"
 EXHAUSTION = "attack/test_exhaustion.py::test_"
 TAKEOVER = "attack/test_takeover.py::test_"
 FULL = "contract/test_full_network.py::test_"
@@ -58,13 +60,15 @@ GVISOR = {
     **left_out("runsc is started without a network of its own there",
                f"{FULL}this_machine_and_metadata", f"{FULL}what_is_beyond_this_machine"),
     **left_out("gVisor's kernel says it in other words", "contract/test_sandbox.py::test_a_read_only_workspace_cannot",
-               f"{SURFACE}code_has_no_capability", f"{SURFACE}no_program_gives_privileges_away",
-               f"{SURFACE}there_is_no_device_but", f"{SURFACE}no_engines_socket_and_no_folder",
+               f"{SURFACE}code_has_no_capability", f"{BARE}code_has_no_capability",
+               f"{SURFACE}no_program_gives_privileges_away", f"{SURFACE}there_is_no_device_but",
+               f"{SURFACE}no_engines_socket_and_no_folder",
                f"{HARDENING}scratch_space_is_in_memory", f"{EXHAUSTION}what_system_v_keeps",
                "contract/test_egress.py::test_there_is_no_interface_but_loopback_and_no_proxy",
                "contract/test_cis_docker_benchmark.py::test_an_auditor_finds_nothing_inside[cat /proc/self/setgroups"),
     **left_out("gVisor grants it inside of its own kernel, where the machine's is not reached", *(
-        f"{SURFACE}what_needs_privilege_fails[{attempt}" for attempt in ("unshare -Ur", "mknod", "dmesg", "renice")),
+        f"{place}what_needs_privilege_fails[{attempt}" for place in (SURFACE, BARE)
+        for attempt in ("unshare -Ur", "mknod", "dmesg", "renice")),
         *(f"attack/test_kernel_calls.py::test_what_reaches_into_the_kernel_is_refused[call('{attempt}"
           for attempt in ("mknodat', -100, b'/tmp", "syslog"))),
     **left_out("what runs in gVisor is no process of this machine's, where the test looks for it",
@@ -81,7 +85,7 @@ GVISOR = {
                "contract/test_python_kernel.py::test_running_out_of_memory_takes_the_cell",
                "contract/test_no_python.py::test_memory_that_runs_out", f"{EXHAUSTION}a_memory_hog",
                f"{EXHAUSTION}a_hog_in_a_background_child", f"{EXHAUSTION}threads_count_as_processes",
-               f"{EXHAUSTION}a_fork_bomb_stops"),
+               f"{EXHAUSTION}a_fork_bomb_stops", f"{BARE}a_fork_bomb_stops"),
 }
 SANDBOX = "contract/test_sandbox.py::test_"
 PACKAGES = "contract/test_installed_packages.py::test_"
