@@ -19,6 +19,7 @@ from sandbox_interpreter.notices import Notices
 from sandbox_interpreter.sandbox import chunks, launch
 from sandbox_interpreter.sandbox import workspace as workspaces
 from sandbox_interpreter.sandbox.execution import Execution
+from sandbox_interpreter.sandbox.inbox import SHOWN_WINDOW, WINDOW
 from sandbox_interpreter.sandbox.outputs import ExecResult
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from sandbox_interpreter.sandbox.workspace import Workspace
@@ -130,7 +131,8 @@ class Workbench:
 
     def run(self, language: str, code: str) -> Generator[Chunk, None, ExecResult]:
         """Yield the output of ``code``; return how it ended. Raises EngineError, WorkspaceError, UnknownLanguage."""
-        execution = self.execute(language, code)
+        # A conversation is shown as it goes on; what waits to be shown would hide that Ctrl-C has landed.
+        execution = self.execute(language, code, window=SHOWN_WINDOW)
         self._running = True
         try:
             yield from chunks.chunks_of(execution)
@@ -138,15 +140,15 @@ class Workbench:
             self._running = False
         return execution.result
 
-    def execute(self, language: str, code: str, *, timeout: float | None = None) -> Execution:
+    def execute(self, language: str, code: str, *, timeout: float | None = None, window: int = WINDOW) -> Execution:
         """Return a run of ``code`` that has begun, for who wants more of it than chunks. Raises as ``run``.
 
-        ``timeout`` is in seconds and replaces the settings'; 0 means none.
+        ``timeout`` is in seconds and replaces the settings'; 0 means none. ``window`` is as for ``Sandbox.execute``.
         """
         first = self.sandbox
         sandbox = self._busy = self._siblings.serving(
             language, first, lambda image: self._make(image, beside=f"{first.session}-{image}"))
-        execution = sandbox.execute(language, code, timeout=timeout, active_line=True)
+        execution = sandbox.execute(language, code, timeout=timeout, active_line=True, window=window)
         execution.when_ended = functools.partial(_record, self.journal, sandbox, language, code)
         return execution
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from sandbox_interpreter.config import Settings
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.sandbox.launch import LABEL
 from sandbox_interpreter.sandbox.outputs import Display, Output, Stream
 from sandbox_interpreter.sandbox.policy import MIB, Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
+from sandbox_interpreter.workbench import Workbench
 from tests.support.runs import finish, run
 from tests.support.sbi_process import SBI
 
@@ -162,6 +164,20 @@ def test_an_interrupt_overtakes_a_flood_and_its_reader_does_not_grow(box: Sandbo
 def data_of(output: Output) -> bytes:
     assert isinstance(output, Stream)
     return output.data
+
+
+def test_a_conversation_is_little_behind_a_flood_when_it_is_interrupted() -> None:
+    """A terminal is slow, and shows all that waits for it before it shows the end."""
+    bench = Workbench(Settings())
+    try:
+        chunks = bench.run("shell", "cat /dev/zero | tr '\\0' x")
+        while next(chunks).get("format") != "output":
+            pass
+        time.sleep(1.0)  # all comes that may
+        assert bench.interrupt()
+        assert sum(len(str(chunk.get("content", ""))) for chunk in chunks) < 2 * MIB
+    finally:
+        bench.close()
 
 
 def test_a_flood_that_nobody_reads_stays_in_the_sandbox(box: Sandbox) -> None:
