@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from sandbox_interpreter.errors import ModelError, ModelNotConfigured, ModelUnavailable
 
@@ -76,9 +77,17 @@ def server_wait(error: BaseException) -> float | None:
     except ValueError:
         pass
     try:
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+        return max(parsedate_to_datetime(value).timestamp() - _clock_of(headers), 0.0)
     except ValueError:
         return None
+
+
+def _clock_of(headers: Mapping[str, Any]) -> float:
+    """Return the time by the server's own clock, which its answer tells; else by ours, which may be set wrong."""
+    try:
+        return parsedate_to_datetime(str(headers.get("date") or "")).timestamp()
+    except ValueError:
+        return time.time()
 
 
 def brief(error: BaseException) -> str:

@@ -63,6 +63,14 @@ def test_the_server_may_name_a_time() -> None:
     assert 50 < wait <= 60
 
 
+@pytest.mark.parametrize("wrong_by", [-365 * 86400, 365 * 86400])
+def test_a_time_that_the_server_names_is_by_its_own_clock(wrong_by: int) -> None:
+    there = time.time() + wrong_by
+    headers = {"date": email.utils.formatdate(there, usegmt=True),
+               "retry-after": email.utils.formatdate(there + 60, usegmt=True)}
+    assert server_wait(Failed(headers=headers)) == 60.0
+
+
 @pytest.mark.parametrize(("error", "words"), [
     (Failed(status=429), "asks for fewer requests"), (Failed(status=503), "failed (status 503)"),
     (TransportError(), "connection to the model broke"), (Failed(status=408), "in time"), (Failed(), "server failed"),
