@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.errors import FolderUnseen
 from sandbox_interpreter.models import local
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
+from tests.support.images import MakeImage
 
 # The same examples in every run, and no time limit for any of them: a busy machine is no reason to fail.
 settings.register_profile("house", derandomize=True, deadline=None)
@@ -47,6 +49,27 @@ def engine() -> Iterator[DockerEngine]:
     engine = DockerEngine()
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def image(engine: DockerEngine) -> Iterator[MakeImage]:
+    """Give a function that makes an image like ``base`` with these lines of a Dockerfile on top; returns its name."""
+    client = engine.client
+    made: list[str] = []
+
+    def make(*changes: str) -> str:
+        container = client.create_container(index.resolve("base"), command=["true"])["Id"]
+        repository = f"sbi-test-changed-{os.getpid()}-{len(made)}"
+        try:
+            client.commit(container, repository=repository, tag="1", changes=list(changes))
+        finally:
+            client.remove_container(container)
+        made.append(f"{repository}:1")
+        return made[-1]
+
+    yield make
+    for name in made:
+        client.remove_image(name)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,30 +14,8 @@ from sandbox_interpreter.errors import SandboxInterpreterError
 from sandbox_interpreter.sandbox import standby
 from sandbox_interpreter.sandbox.policy import MIB, Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
+from tests.support.images import MakeImage
 from tests.support.runs import run
-
-Make = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def image(engine: DockerEngine) -> Iterator[Make]:
-    """Give a function that makes an image like ``base`` with these lines of a Dockerfile on top; returns its name."""
-    client = engine.client
-    made: list[str] = []
-
-    def make(*changes: str) -> str:
-        container = client.create_container(index.resolve("base"), command=["true"])["Id"]
-        repository = f"sbi-test-hostile-{os.getpid()}-{len(made)}"
-        try:
-            client.commit(container, repository=repository, tag="1", changes=list(changes))
-        finally:
-            client.remove_container(container)
-        made.append(f"{repository}:1")
-        return made[-1]
-
-    yield make
-    for name in made:
-        client.remove_image(name)
 
 
 def writable(box: Sandbox) -> list[str]:
@@ -49,7 +25,7 @@ def writable(box: Sandbox) -> list[str]:
     return run(box, "shell", code).stdout.split()
 
 
-def test_a_volume_of_the_image_is_no_place_to_write_to(engine: DockerEngine, image: Make) -> None:
+def test_a_volume_of_the_image_is_no_place_to_write_to(engine: DockerEngine, image: MakeImage) -> None:
     """The engine would make it on the host's disk, without a limit."""
     name = image('VOLUME ["/srv", "/media", "/tmp", "/home/sandbox", "/workspace"]')
     with Sandbox(name, engine=engine, policy=Policy(grace=0.5)) as box:
@@ -58,7 +34,7 @@ def test_a_volume_of_the_image_is_no_place_to_write_to(engine: DockerEngine, ima
         assert [mount["Destination"] for mount in mounts] == ["/workspace"]
 
 
-def test_a_volume_is_none_in_a_sandbox_that_waits_either(engine: DockerEngine, image: Make) -> None:
+def test_a_volume_is_none_in_a_sandbox_that_waits_either(engine: DockerEngine, image: MakeImage) -> None:
     wanted = standby.Wanted(image('VOLUME ["/srv"]'), Policy(grace=0.5), None)
     assert standby.leave(engine, wanted, most=1)
     claimed = standby.claim(engine, wanted, {})
@@ -70,7 +46,7 @@ def test_a_volume_is_none_in_a_sandbox_that_waits_either(engine: DockerEngine, i
         claimed.instance.discard()
 
 
-def test_the_image_chooses_neither_user_nor_program_nor_port(engine: DockerEngine, image: Make) -> None:
+def test_the_image_chooses_neither_user_nor_program_nor_port(engine: DockerEngine, image: MakeImage) -> None:
     name = image("USER root", 'ENTRYPOINT ["/bin/false"]', 'CMD ["sleep", "1"]', "EXPOSE 80", "WORKDIR /proc/self/fd/8",
                  "ENV HOME=/etc LD_LIBRARY_PATH=/nowhere")
     with Sandbox(name, engine=engine, policy=Policy(grace=0.5)) as box:
@@ -78,7 +54,7 @@ def test_the_image_chooses_neither_user_nor_program_nor_port(engine: DockerEngin
             "1000", "/workspace", "/home/sandbox", "CapBnd:", "0" * 16]
 
 
-def test_labels_of_the_image_stand_for_no_label_of_ours(engine: DockerEngine, image: Make) -> None:
+def test_labels_of_the_image_stand_for_no_label_of_ours(engine: DockerEngine, image: MakeImage) -> None:
     mark = "org.sandbox-interpreter"
     name = image(f"LABEL {mark}.session=stolen {mark}.owner=1 {mark}.standby.folder=/etc")
     with Sandbox(name, engine=engine, policy=Policy(grace=0.5)) as box:
@@ -90,7 +66,7 @@ def test_labels_of_the_image_stand_for_no_label_of_ours(engine: DockerEngine, im
 
 @pytest.mark.parametrize("label", ['{"network": "full"}', '{"memory": "64g"}', '{"disk": "0"}', "[" * 3000, "{",
                                    '{"workspace": "/"}', '{"memory": {"a": 1}}', '{"pids": 1e999}'])
-def test_a_policy_that_an_image_asks_for_widens_nothing(engine: DockerEngine, image: Make, label: str) -> None:
+def test_a_policy_that_an_image_asks_for_widens_nothing(engine: DockerEngine, image: MakeImage, label: str) -> None:
     name = image(f"LABEL org.sandbox-interpreter.policy={json.dumps(label)}")
     policy = Policy(grace=0.5, memory=128 * MIB)
     box = Sandbox(name, engine=engine, policy=policy, notify=lambda _: None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox_interpreter.engines.base import ContainerInfo
 from sandbox_interpreter.sandbox import standby
+from tests.support.clock import YEAR, Clocks
 from tests.support.sbi_process import Commands
 
 FOLDER = f"{standby.LABEL}.folder"
@@ -46,6 +48,19 @@ def test_a_run_begins_in_what_the_last_one_left_and_leaves_another(
     assert another.id != left.id
     assert sbi("run", "--memory", "202m", "--standby", "1", "-c", "print(1)").code == 0
     assert another.id in [info.id for info in waiting(2)]  # another limit, another kind
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR], ids=["ahead", "back"])
+def test_what_waits_is_claimed_whatever_the_clock_says_meanwhile(
+        sbi: Commands, waiting: Callable[[int], list[ContainerInfo]], tmp_path: Path, jump: int) -> None:
+    clocks = Clocks(tmp_path)
+    words = ("run", "--standby", "1", "--memory", "204m", "-c", "print(1)")
+    assert sbi(*words, env=clocks.environment).code == 0
+    (left,) = waiting(1)
+    clocks.set(REALTIME=jump)
+    assert sbi(*words, env=clocks.environment).out == b"1\n"
+    assert sbi.engine.get(left.id).state() in ("removing", "removed")
+    assert [info.id != left.id for info in waiting(1)] == [True]
 
 
 def test_without_it_no_run_leaves_anything(sbi: Commands) -> None:
