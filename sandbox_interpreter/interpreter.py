@@ -261,7 +261,7 @@ class Interpreter(Attributes):
 
         It is a part of the conversation. Raises EngineError.
         """
-        chunks = messages.transcribed(self.workbench.catch_up(self._running), self._messages)
+        chunks = messages.transcribed(self.workbench.catch_up(self._running, self._messages), self._messages)
         self._answering = watch(self.workbench.journal, chunks, self._messages)
         yield from self._answering
 

@@ -8,7 +8,7 @@ once and with no other block between; ``Blocks`` is the one place that holds thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import field
 from typing import Any, Literal, NotRequired, TypedDict, cast, get_args
@@ -167,6 +167,17 @@ def _extend(message: Message, text: str) -> None:
         content += text
     finally:
         message["content"] = content
+
+
+def outputs_of_last_code(messages: Sequence[Message]) -> list[Message]:
+    """Return what stands of the computer's behind the last code: its console text, and its pictures."""
+    outputs: list[Message] = []
+    for message in reversed(messages):
+        if message["type"] == "code":
+            break
+        if message["type"] in ("console", "image") and message["role"] == "computer":
+            outputs.insert(0, message)
+    return outputs
 
 
 def fold(chunks: Iterable[Chunk]) -> list[Message]:

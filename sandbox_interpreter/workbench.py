@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sandbox_interpreter import config, environment
 from sandbox_interpreter.config import Settings
 from sandbox_interpreter.engines.base import ContainerEngine, ImageStore
 from sandbox_interpreter.errors import SandboxClosed, SandboxInterpreterError
-from sandbox_interpreter.messages import Chunk, Message
+from sandbox_interpreter.messages import Chunk, Message, outputs_of_last_code
 from sandbox_interpreter.notices import Notices
 from sandbox_interpreter.sandbox import chunks, launch
 from sandbox_interpreter.sandbox import workspace as workspaces
@@ -205,19 +205,22 @@ class Workbench:
         self.journal.note("sandbox", state="reattached")
         return True
 
-    def catch_up(self, running: Message | None = None) -> Generator[Chunk, None, None]:
+    def catch_up(self, running: Message | None = None, so_far: Sequence[Message] = ()) -> Generator[Chunk, None, None]:
         """Yield what the resumed session's runs have said meanwhile, and say until they end; ``running`` is the code.
 
-        Closing this interrupts them. Raises EngineError.
+        ``so_far`` is the conversation, which has some of their output already. Closing this interrupts them. Raises
+        EngineError.
         """
         unfinished, self._unfinished = self._unfinished, []
+        seen = outputs_of_last_code(so_far)
         for execution in unfinished:
             if running:
                 execution.when_ended = functools.partial(
                     _record, self.journal, self.sandbox, running.get("format", ""), running["content"])
             self._running = True
             try:
-                yield from chunks.chunks_of(execution)
+                with closing(chunks.chunks_of(execution)) as output:
+                    yield from chunks.unseen(output, seen)
             finally:
                 self._running = False
 

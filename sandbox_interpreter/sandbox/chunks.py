@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import codecs
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
-from sandbox_interpreter.messages import ACTIVE_LINE, CONSOLE, Blocks, Chunk, image_head
+from sandbox_interpreter.messages import ACTIVE_LINE, CONSOLE, Blocks, Chunk, Head, Message, image_head, is_stored
 from sandbox_interpreter.sandbox.outputs import ActiveLine, Display, ExecResult, Failure, Output, Stream, StreamName
 
 # The first of these that a display offers is shown; anything else is shown by its plain text.
@@ -29,7 +29,7 @@ class Run(Protocol):
         """Abandon it."""
 
 
-def chunks_of(execution: Run) -> Iterator[Chunk]:
+def chunks_of(execution: Run) -> Generator[Chunk, None, None]:
     """Yield a run's outputs as chunks; closing the iterator abandons the run."""
     with closing(execution):
         translator = _Translator()
@@ -37,6 +37,27 @@ def chunks_of(execution: Run) -> Iterator[Chunk]:
         for output in execution:
             yield from translator.chunks(output)
         yield from translator.end(execution.result)
+
+
+def unseen(chunks: Iterator[Chunk], seen: Sequence[Message]) -> Iterator[Chunk]:
+    """Yield of a run that is taken up again what comes behind ``seen``, its output as the conversation has it already.
+
+    An agent says again what no client has confirmed, which is all of an output that is shorter than a mebibyte. One
+    that does not begin like ``seen``, such as a longer one, is yielded whole: better twice than not at all.
+    """
+    known = "".join(message["content"] for message in seen if message["type"] == "console")
+    pictures = {message["content"] for message in seen if message["type"] == "image"}
+    said = ""
+    for chunk in chunks if seen else ():
+        if not is_stored(chunk):
+            yield chunk
+        elif (content := chunk.get("content")) and content not in pictures:
+            if chunk["type"] == "console" and known.startswith(said := said + content):
+                continue
+            rest = said.removeprefix(known) if chunk["type"] == "console" else content
+            yield from Blocks().write(Head(chunk["role"], chunk["type"], chunk.get("format")), rest)
+            break
+    yield from chunks
 
 
 def as_streams(output: Output, take_picture: Callable[[str, bytes], object]) -> Iterator[tuple[StreamName, bytes]]:

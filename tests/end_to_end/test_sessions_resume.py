@@ -136,7 +136,22 @@ def test_code_that_ran_on_while_its_program_was_dead_is_followed_to_its_end(wind
     assert (run["code"], run["exit_code"]) == (COUNT, 0)
     said = "".join(message["content"] for message in restore(events(session())).messages
                    if message["type"] == "console")
-    assert said.endswith("step 58\nstep 59\n")
+    steps = [f"step {number}" for number in range(60)]
+    assert said.splitlines() == steps
+    assert [row for row in terminal.rows if row.startswith("step ")] == steps
+
+
+@pytest.mark.parametrize("code", ["print('hel' + 'lo')", "pass"])
+def test_output_that_was_seen_whole_is_not_said_again(window: Open, tmp_path: Path, code: str) -> None:
+    killed(begun(window, tmp_path, code))
+    before = restore(events(session())).messages
+    terminal = window("sessions", "resume", "-m", model(tmp_path))
+    terminal.wait_for("Ctrl-D leaves")
+    terminal.wait_for(lambda: terminal.screen[terminal.cursor_row] == ">")
+    terminal.send("\x04")
+    assert terminal.wait_for_end() == 0
+    assert terminal.rows.count("hello") == code.count("print")
+    assert restore(events(session())).messages == before
 
 
 def test_what_was_said_until_a_kill_is_kept(sbi: Commands, window: Open, tmp_path: Path) -> None:
