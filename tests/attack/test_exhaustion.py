@@ -122,6 +122,44 @@ def test_scratch_space_filled_with_bytes_and_with_empty_files_takes_no_later_cel
         assert box.container_id == before
 
 
+def test_a_hog_in_memory_that_is_full_of_files_is_taken_and_its_session_is_not(engine: DockerEngine) -> None:
+    """No kill gives the memory of a file back, so there is little but the agent beside the hog."""
+    with Sandbox("base", engine=engine, policy=Policy(grace=0.5, memory=128 * MIB), notify=lambda _: None) as box:
+        run(box, "shell", "echo kept > file")
+        assert set(run(box, "python", FILL).stdout.splitlines()) == {"No space left on device"}
+        identifier = box.container_id
+        for _ in range(2):
+            done = run(box, "python", "hog = []\nwhile True: hog.append(bytearray(1_000_000))")
+            assert (done.result.exit_code, done.result.limit) == (137, "memory")
+        assert run(box, "python", "print(open('/workspace/file').read(), end='')").stdout == "kept\n"
+        assert box.container_id == identifier
+
+
+# As likely to be killed as the agent, and each of them smaller: the kernel takes the largest, and that is the agent.
+CROWD = """
+echo 0 > /proc/self/oom_score_adj
+for _ in $(seq 50); do (head -c 4000000 /dev/zero; sleep 60) | tail -c 4000000 & done
+sleep 60
+"""
+
+
+def test_code_that_makes_the_memory_limit_take_the_agent_ends_its_run_and_costs_no_file(engine: DockerEngine,
+                                                                                    notices: list[str]) -> None:
+    since = int(time.time())
+    with Sandbox("base", engine=engine, policy=Policy(grace=0.5, memory=128 * MIB), notify=notices.append) as box:
+        run(box, "shell", "echo kept > file")
+        identifier = box.container_id
+        done = run(box, "shell", CROWD)
+        assert (done.result.exit_code, done.failure.name) == (137, "SandboxEnded")
+        assert "Run again" in done.failure.traceback
+        assert run(box, "shell", "cat file").stdout == "kept\n"
+        assert ["variables are gone, files are there" in notice for notice in notices] == [True]
+    if engine.client.info()["DefaultRuntime"] == "runc":  # the others do not say what the kernel did
+        events = engine.client.events(since=since, until=int(time.time()) + 1, decode=True,
+                                      filters={"container": identifier or ""})
+        assert "oom" in [event["Action"] for event in events]
+
+
 def test_what_system_v_keeps_goes_with_its_last_process_or_is_little(small: Sandbox) -> None:
     code = ("import ctypes, subprocess, sys\nlibc = ctypes.CDLL(None)\nlibc.shmat.restype = ctypes.c_void_p\n"
             "for _ in range(4):\n    if not __import__('os').fork():\n"

@@ -45,7 +45,7 @@ def restarted(engine: DockerEngine, container: str) -> None:
 
 
 def agent_killed(engine: DockerEngine, container: str) -> None:
-    # What the kernel does when the memory limit is reached and nothing else is left to take.
+    # As the kernel does when code leaves it nothing else to take: see test_exhaustion.py.
     rows = engine.client.top(container)["Processes"]
     os.kill(next(int(row[1]) for row in rows if "python3" in row[-1] and "init" not in row[-1]), signal.SIGKILL)
 
