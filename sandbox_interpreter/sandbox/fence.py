@@ -15,6 +15,7 @@ from pathlib import Path
 from sandbox_interpreter.engines.base import BRIDGE_INTERFACE, Fence
 from sandbox_interpreter.sandbox import nftables
 from sandbox_interpreter.sandbox.addresses import METADATA
+from sandbox_interpreter.sandbox.owner import owner_label
 from sandbox_interpreter.version import VERSION
 
 INSIDE = """
@@ -69,12 +70,16 @@ _LOOPBACK = "127."
 
 
 def fence() -> Fence:
-    """Return what closes the ways that ``full`` leaves open. It runs in the smallest image of our own."""
+    """Return what closes the ways that ``full`` leaves open. It runs in the smallest image of our own.
+
+    Its container has an owner, like a sandbox: the reaper finds it where the engine, or sbi, went before it did.
+    """
     from sandbox_interpreter.catalogue import index
 
     rules, answers = _rules()
     return Fence(index.resolve("base"), outside=("python3", "-I", "-c", OUTSIDE, rules.hex(), str(answers)),
-                 inside=("python3", "-I", "-c", INSIDE, *ranges()), labels={"org.sandbox-interpreter": VERSION})
+                 inside=("python3", "-I", "-c", INSIDE, *ranges()),
+                 labels={"org.sandbox-interpreter": VERSION, "org.sandbox-interpreter.owner": owner_label()})
 
 
 def _rules() -> tuple[bytes, int]:

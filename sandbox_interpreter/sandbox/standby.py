@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LABEL = f"{launch.LABEL}.standby"
 _FOLDER = f"{launch.LABEL}.standby.folder"
 _PLACE = f"{launch.LABEL}.standby.place"
+_MAKER = f"{launch.LABEL}.standby.maker"
 _MAKING, WAITING, TAKEN = "sbi-making-", "sbi-standby-", "sbi-taken-"
 _PRIVATE = Workspace(Path("/"), "rw", "private")
 """Stands for every private workspace in a key: each is a new folder of the user's own."""
@@ -114,12 +115,20 @@ def tidy(engine: ContainerEngine) -> list[Path]:
     for info in engine.list({_PLACE: _place()}):
         folder = Path(info.labels.get(_FOLDER, ""))
         standing[folder] = info
-        if info.name.startswith(TAKEN) and info.labels.get(_FOLDER) and owner_state(private.owner_of(folder)) == "dead":
+        if _is_left(info, folder):
             engine.get(info.id).remove()
     ended = [folder for folder in folders if folder not in standing]
     for folder in ended:
         private.remove(folder)
     return [folder.parent for folder in ended]
+
+
+def _is_left(info: ContainerInfo, folder: Path) -> bool:
+    """Tell whether a standby's owner, the one who was making it or who has claimed it, has ended before it did."""
+    if info.name.startswith(_MAKING):
+        return owner_state(info.labels.get(_MAKER, "")) == "dead"
+    return info.name.startswith(TAKEN) and bool(info.labels.get(_FOLDER)) and (
+        owner_state(private.owner_of(folder)) == "dead")
 
 
 def _key(engine: ContainerEngine, wanted: Wanted) -> str | None:
@@ -182,7 +191,8 @@ def _make(engine: ContainerEngine, wanted: Wanted, workspace: Workspace, key: st
     image = _image(engine, wanted.image) or wanted.image
     spec = launch.container_spec(image, wanted.policy, workspace, session)
     labels = {**spec.labels, LABEL: key, _PLACE: _place()}
-    labels.pop(f"{launch.LABEL}.owner")  # it outlives its maker, and no reaper is to think that it was forgotten
+    # It outlives its maker, and no reaper is to think that it was forgotten.
+    labels[_MAKER] = labels.pop(f"{launch.LABEL}.owner")
     if wanted.workspace is None:
         labels[_FOLDER] = str(workspace.folder)
     name = f"{session}-{os.urandom(2).hex()}"
