@@ -33,6 +33,7 @@ LEFT_OUT = {
     "tests/contract/test_model_*": _MODELS,
     "tests/attack/test_hostile_model.py": _MODELS,
     "tests/attack/test_engine_faults.py": _OWN,
+    "tests/attack/test_engine_hangs.py": _OWN,
     "tests/attack/test_engine_elsewhere.py": _OWN,
 }
 """Files that run on the installed engine alone, and why."""

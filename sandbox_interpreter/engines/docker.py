@@ -108,7 +108,7 @@ class DockerContainer:
                     self._client.remove_container(self._id, force=True, v=True)
             elif error.status_code == 409:  # it is removing itself just now
                 with contextlib.suppress(NotFound):
-                    self._client.wait(self._id, condition="removed")
+                    self._client.wait(self._id, timeout=self._client.timeout, condition="removed")
             else:
                 raise
 

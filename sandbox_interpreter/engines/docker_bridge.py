@@ -17,7 +17,7 @@ from docker.errors import APIError, NotFound
 
 from sandbox_interpreter.engines.base import BRIDGE_INTERFACE, BridgeInfo, Fence
 from sandbox_interpreter.engines.docker_client import translated
-from sandbox_interpreter.errors import EngineError, ImageMissing
+from sandbox_interpreter.errors import EngineError, EngineUnreachable, ImageMissing
 
 if TYPE_CHECKING:
     import docker
@@ -146,6 +146,8 @@ def remove(client: docker.APIClient, name: str) -> bool:
             translated(lambda: client.remove_network(name), "remove a network")
         except NotFound:
             return True
+        except EngineUnreachable:  # no try after this one would end sooner
+            raise
         except EngineError:
             time.sleep(_PAUSE)
         else:

@@ -17,6 +17,7 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from sandbox_interpreter.engines.address import Context, address_of, context_of
+from sandbox_interpreter.engines.docker_watch import WatchingClient
 from sandbox_interpreter.engines.ssh_forward import SshForward
 from sandbox_interpreter.errors import EngineError, EngineUnreachable
 
@@ -90,25 +91,29 @@ def _connected(way: Callable[[], dict[str, Any]], address: str) -> Connection:
         name = "podman" if "Libpod-Api-Version" in answer.headers else "docker"
         return Connection(_client(options, version), name, address)
     except (DockerException, requests.exceptions.RequestException, ValueError, OSError) as error:
-        raise EngineUnreachable(f"No container engine answers at {address or 'the default socket'}: {_short(error)}.",
+        why = _short(error, PING_SECONDS)
+        raise EngineUnreachable(f"No container engine answers at {address or 'the default socket'}: {why}.",
                                 next_step="Start it, or name another with --engine. See: sbi doctor") from None
 
 
 def _client(options: dict[str, Any], version: str) -> docker.APIClient:
-    client = docker.APIClient(**options, version=version, timeout=ANSWER_SECONDS)
+    client = WatchingClient(**options, version=version, timeout=ANSWER_SECONDS)
     if options.get("tls"):
         # requests would put REQUESTS_CA_BUNDLE in the place of the authority that DOCKER_CERT_PATH names.
         client.trust_env = False
     return client
 
 
-def _short(error: BaseException) -> str:
-    """Return what the engine explained, else what the system said at the bottom of the chain, on one line."""
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return f"it said nothing for {ANSWER_SECONDS} s"
+def _short(error: BaseException, waited: float | None = None) -> str:
+    """Return what the engine explained, else what the system said at the bottom of the chain, on one line.
+
+    ``waited`` is how many seconds it had to say anything.
+    """
     text = getattr(error, "explanation", None) or str(error)
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, requests.exceptions.ReadTimeout | TimeoutError):
+            return f"it said nothing for {waited or ANSWER_SECONDS} s"
         text = getattr(cause, "strerror", None) or text
         cause = cause.__cause__ or cause.__context__
     return " ".join(str(text).split())[:300].rstrip(".")
