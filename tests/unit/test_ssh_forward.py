@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -102,3 +104,37 @@ def test_the_connection_and_its_folder_go_with_the_client(fake_ssh: Path) -> Non
         time.sleep(0.01)
     assert not Path(f"/proc/{pid}").exists()
     assert list((fake_ssh.parent.parent / "temporary").iterdir()) == []
+
+
+HOLDER = """
+import subprocess, sys, time
+from sandbox_interpreter.engines.ssh_forward import SshForward
+forward = SshForward("ssh://host")
+beside = subprocess.Popen(["sleep", "60"], close_fds=False)  # whoever outlives this process holds nothing open
+print(forward._process.pid, beside.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_connection_ends_with_a_process_that_is_killed(fake_ssh: Path) -> None:
+    write(fake_ssh, 'while [ "$1" != -L ]; do shift; done; touch "${2%%:*}"; for last; do :; done; exec $last')
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        pid, beside = map(int, holder.stdout.readline().split())
+        assert Path(f"/proc/{pid}").exists()
+        holder.kill()
+    give_up = time.monotonic() + 10
+    try:
+        while state(pid) != "Z":
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+    finally:
+        os.kill(beside, signal.SIGKILL)
+
+
+def state(pid: int) -> str:
+    """Return a process's state; one that nobody reaps, as in many a container, has ended all the same."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
