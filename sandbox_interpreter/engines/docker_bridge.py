@@ -66,7 +66,7 @@ def _make_at_podman(client: docker.APIClient, name: str, labels: Mapping[str, st
 
 def close_outside(client: docker.APIClient, wanted: Fence) -> None:
     """Close ways where the bridges are, on the engine's machine. Raises EngineError, ImageMissing."""
-    if wanted.outside:
+    if wanted.outside:  # where an engine maps users, its root may change the machine's network as the machine's alone
         _close(client, wanted, wanted.outside, {"NetworkMode": "host", "UsernsMode": "host"})
 
 

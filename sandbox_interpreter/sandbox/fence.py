@@ -83,7 +83,11 @@ def fence() -> Fence:
 
 
 def _rules() -> tuple[bytes, int]:
-    """Return what closes, for all bridges: the machine itself, metadata services beyond it, and other bridges."""
+    """Return what closes, for all bridges: the machine itself, metadata services beyond it, and other bridges.
+
+    It takes nothing but nf_tables itself: kernels of Docker's and WSL's virtual machines lack what asks for routes or
+    connections (NFT_FIB, NFT_CT).
+    """
     comes, drop = nftables.comes_from(BRIDGE_INTERFACE), nftables.drop()
     beyond = [nftables.is_for(IPv4Network(each)) for each in (_LINK_LOCAL, *METADATA)]
     return nftables.table(TABLE, {
