@@ -92,7 +92,7 @@ CLOSED = "import os\nos.mkdir('d'); file = open('d/x', 'wb'); os.chmod('d', 0)\n
     write="file.write(bytes(1 << 20)); file.flush()")
 SPREAD = SLOWLY.format(write="[open(f's{n}-{m}', 'wb').write(bytes(5000)) for m in range(200)]")
 NAMED_TWICE = SLOWLY.format(write="open(f'a{n}', 'wb').write(bytes(1 << 20)); os.link(f'a{n}', f'b{n}')")
-EMPTY = SLOWLY.format(write="[open(f'f{n}-{m}', 'w').close() for m in range(400)]")
+EMPTY = SLOWLY.format(write="[open(f'f{n}-{m}', 'w').close() for m in range(100)]")
 
 
 @pytest.mark.parametrize("code", [BYTES, HIDDEN, CLOSED, SPREAD, f"import os\n{NAMED_TWICE}", EMPTY],

@@ -58,7 +58,8 @@ FULL = "contract/test_full_network.py::test_"
 GVISOR = {
     **OWN_NETWORK,
     **left_out("runsc is started without a network of its own there",
-               f"{FULL}this_machine_and_metadata", f"{FULL}what_is_beyond_this_machine"),
+               f"{FULL}this_machine_", f"{FULL}neither_broadcast", f"{FULL}what_this_machine_gets_later",
+               f"{FULL}what_another_container_publishes", f"{FULL}what_is_beyond_this_machine"),
     **left_out("gVisor's kernel says it in other words", "contract/test_sandbox.py::test_a_read_only_workspace_cannot",
                f"{SURFACE}code_has_no_capability", f"{BARE}code_has_no_capability",
                f"{SURFACE}no_program_gives_privileges_away", f"{SURFACE}there_is_no_device_but",
