@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Self
 
 from sandbox_interpreter.sandbox.execution import Execution
+from sandbox_interpreter.terminal.rouse import rouse
 
 TWICE = 1.0
 """Seconds within which a second Ctrl-C ends the run, and not only the code's patience."""
@@ -79,6 +80,7 @@ class Stops:
     def _fulfil(self, execution: Execution) -> None:
         while (hard := self._wishes.get()) is not None:
             execution.interrupt(hard=hard)
+            rouse()
 
     def _interrupt(self, _: int, __: FrameType | None) -> None:
         now = time.monotonic()

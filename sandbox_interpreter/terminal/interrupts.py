@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Self
 
+from sandbox_interpreter.terminal.rouse import rouse
+
 TWICE = 1.0
 """Seconds within which a second Ctrl-C stops the turn."""
 
@@ -56,6 +58,7 @@ class Interrupts:
             return
         if again or self._unheard:
             self._unheard = False
+            rouse()  # who draws is waited for
             raise KeyboardInterrupt
         self._presses.put(True)
 
@@ -67,3 +70,4 @@ class Interrupts:
             while self._unheard and not self._over:
                 signal.pthread_kill(main, signal.SIGINT)
                 time.sleep(_AGAIN)
+            rouse()
