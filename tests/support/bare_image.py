@@ -29,8 +29,10 @@ def made_of(engine: DockerEngine, programs: Sequence[str], folder: Path, name: s
         tar.write_bytes(b"".join(each.data for each in box.execute("shell", _PIECES.format(
             programs=" ".join(programs), more=more)) if isinstance(each, Stream) and each.name == "stdout"))
     engine.images().import_rootfs(tar, name)
-    yield name
-    remove(engine, name)
+    try:
+        yield name
+    finally:
+        remove(engine, name)
 
 
 def remove(engine: DockerEngine, image: str) -> None:
