@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sandbox_interpreter.engines import docker_client, quick_service
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.errors import EngineUnreachable, SandboxInterpreterError
 from sandbox_interpreter.interpreter import Interpreter
-from sandbox_interpreter.sandbox import deadline
 from sandbox_interpreter.sandbox.launch import LABEL
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
@@ -91,15 +89,6 @@ def test_an_engine_restarted_between_two_runs_costs_variables_only(fragile: OwnE
     assert ["variables are gone, files are there" in notice for notice in notices] == [True]
     guest.close()
     assert left_on(fragile) == []
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less long for an engine that does not answer."""
-    monkeypatch.setattr(docker_client, "ANSWER_SECONDS", 1)
-    monkeypatch.setattr(quick_service, "ANSWER_SECONDS", 1)
-    monkeypatch.setattr(docker_client, "PING_SECONDS", 1)
-    monkeypatch.setattr(deadline, "OVERTIME_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 USUAL = "unix:///var/run/docker.sock"
+_PIECE = 1 << 16
 
 
 class Cable(Protocol):
@@ -24,27 +26,31 @@ class Cable(Protocol):
         """Let nothing through, as an engine that hangs."""
 
     def let_go(self) -> None:
-        """Let everything through again."""
+        """Let everything through again; who has asked meanwhile may hear nothing all the same."""
 
     def cut(self) -> None:
         """End every connection, and take no new one."""
 
 
 class Relay:
-    """Takes every connection to the engine's socket, or to its port, and passes on what either side says."""
+    """Takes every connection to the engine's socket, or to its port, and passes on what either side says.
+
+    ``held`` is set while nothing is passed on; ``unanswered`` counts what was lost by that.
+    """
 
     holds_new = True
 
     def __init__(self, target: str, folder: Path) -> None:
         self._target = urlsplit(target)
-        self._pairs: list[socket.socket] = []
-        self._flows = threading.Event()
-        self._flows.set()
+        self._sockets: list[socket.socket] = []
+        self._at: re.Pattern[bytes] | None = None
+        self.held = threading.Event()
+        self.unanswered = 0
         self._path = folder / "engine.sock"
         if self._target.scheme == "unix":
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(str(self._path))
-            self._listener.listen()
+            self._listener.listen(100)
             self.address = f"unix://{self._path}"
         else:
             self._listener = socket.create_server(("127.0.0.1", 0))
@@ -63,24 +69,34 @@ class Relay:
             while True:
                 client, _ = self._listener.accept()
                 server = self._connected()
-                self._pairs += [client, server]
+                self._sockets += [client, server]
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            while data := source.recv(65_536):
-                self._flows.wait()
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+            while piece := source.recv(_PIECE):
+                if self._at and self._at.search(piece):
+                    self.held.set()
+                if self.held.is_set():
+                    self.unanswered += 1
+                    return
+                sink.sendall(piece)
+            if not self.held.is_set():
+                sink.shutdown(socket.SHUT_WR)
 
     def hold(self) -> None:
         """See ``Cable``."""
-        self._flows.clear()
+        self.held.set()
+
+    def hold_at(self, found: str) -> None:
+        """Hold as soon as somebody says what a regular expression finds; a request begins ``POST /v1.41/build``."""
+        self._at = re.compile(found.encode())
 
     def let_go(self) -> None:
         """See ``Cable``."""
-        self._flows.set()
+        self._at = None
+        self.held.clear()
 
     def cut(self) -> None:
         """See ``Cable``."""
@@ -88,11 +104,10 @@ class Relay:
             self._listener.shutdown(socket.SHUT_RDWR)  # or whoever accepts there goes on waiting
         self._listener.close()
         self._path.unlink(missing_ok=True)
-        for each in self._pairs:
+        for each in self._sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
-        self._flows.set()
 
 
 class Ssh:
