@@ -153,7 +153,16 @@ local({
 
   show_value <- function(value, is_last) {
     if (!is_last) return(allowInterrupts(print(value)))
-    text <- clipped(allowInterrupts(utils::capture.output(print(value))))
+    # Not capture.output: an interrupt between its sink and what ends that would swallow all output from then on.
+    out <- rawConnection(raw(), "w")
+    depth <- sink.number()
+    on.exit({
+      while (sink.number() > depth) sink()
+      close(out)
+    })
+    sink(out)
+    allowInterrupts(print(value))
+    text <- clipped(sub("\n$", "", rawToChar(rawConnectionValue(out))))
     if (nzchar(text)) show(list("text/plain" = charToRaw(text)), result = TRUE)
   }
 
