@@ -81,11 +81,12 @@ def members(group: int) -> Iterator[int]:
 def ends_by_interrupt(pid: int) -> bool:
     """Tell whether SIGINT ends a process, or, as far as that goes, has: it blocks, ignores and handles none.
 
-    Source: proc_pid_status(5), masks in hexadecimal.
+    Source: proc_pid_status(5), masks in hexadecimal. gVisor tells none: there a process is taken to have heard the one
+    that it was sent.
     """
     try:
         with open(f"/proc/{pid}/status") as file:
             masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
     except OSError:
         return True
-    return not any(mask >> (SIGINT - 1) & 1 for mask in masks)
+    return bool(masks) and not any(mask >> (SIGINT - 1) & 1 for mask in masks)

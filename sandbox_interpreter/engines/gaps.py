@@ -29,6 +29,8 @@ PODMAN = (
         "Podman's tmpfs options know no such limit"),
     Gap("two places more can be written to, /run and /var/tmp, 4 KiB each",
         "Podman lays them over every read-only root"),
+    Gap("code of an image without Python may make user namespaces",
+        "Podman's filter of kernel calls lets it, and the agent's own takes a Python"),
     Gap("--runtime is refused", "Podman's Docker API passes it over in silence; set it in containers.conf"),
 )
 GVISOR = (
