@@ -19,6 +19,7 @@ from sandbox_interpreter.terminal.panel import Panel
 from sandbox_interpreter.terminal.prose import Prose
 from sandbox_interpreter.terminal.region import Region
 from sandbox_interpreter.terminal.status import Status
+from sandbox_interpreter.terminal.suspension import Suspension
 
 _FRAME = 0.04
 """Least seconds between two drawings: 25 a second look fluent."""
@@ -39,6 +40,7 @@ class LiveScreen:
         self._lock = threading.RLock()
         self._status = Status(console)
         self._keyboard = Keyboard()
+        self._suspension = Suspension(self._leave, self._come_back)
         self._panel: Panel | None = None  # live code
         self._text: Prose | Output | None = None
         self._above = ""  # final, not written yet
@@ -57,9 +59,11 @@ class LiveScreen:
         self._written = False
         self._ticker = threading.Thread(target=self._tick, name="sbi-screen", daemon=True)
         self._ticker.start()
+        self._suspension.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._suspension.__exit__()
         self._stop.set()
         if self._ticker:
             self._ticker.join()
@@ -234,6 +238,21 @@ class LiveScreen:
             panel_rows.clear()
         self._above += drawn.above
         return drawn.rows
+
+    # --- the shell's turn ---
+
+    def _leave(self) -> None:
+        """Take what is live off the screen, and hold everything up until ``_come_back``, in the same thread."""
+        self._lock.acquire()
+        if not self._released:
+            self._region.update([])
+            self._keyboard.unmute()
+
+    def _come_back(self) -> None:
+        if not self._released:
+            self._keyboard.mute()
+            self._draw()
+        self._lock.release()
 
     # --- the person's turn ---
 
