@@ -42,9 +42,9 @@ def _read(box: Sandbox, program: str, *, pause: float = 0.0) -> float:
     return size / 1e6 / (time.perf_counter() - started)
 
 
-def resident() -> float:
-    """Return the megabytes that this process has in memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+def resident(process: Path = Path("/proc/self")) -> float:
+    """Return the megabytes that a process, this one unless told otherwise, has in memory now."""
+    return int((process / "statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def _peak() -> float:
