@@ -6,16 +6,19 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import docker
+from docker.errors import NotFound
 
 from sandbox_interpreter.engines.base import CommandOutput
 from sandbox_interpreter.engines.docker_client import translated
-from sandbox_interpreter.engines.docker_wire import STDERR
+from sandbox_interpreter.engines.docker_wire import STDERR, let_go
 from sandbox_interpreter.engines.sockets import OneAtATime, send_all
+from sandbox_interpreter.errors import EngineError
 
+T = TypeVar("T")
 READ_SIZE = 64 * 1024
 HEAD = 8  # bytes before each piece: the stream, three zeros, the length
 
@@ -26,9 +29,9 @@ class DockerCommand:
     def __init__(self, client: docker.APIClient, container_id: str, words: Sequence[str]) -> None:
         """Start ``words``. Neither the folder, which could lead out of a container, nor the user can be chosen."""
         self._client = client
-        made = translated(lambda: client.exec_create(container_id, list(words), stdin=True), "prepare a command")
+        made = _found(lambda: client.exec_create(container_id, list(words), stdin=True), "prepare a command")
         self._id = str(made["Id"])
-        self._attached: Any = translated(lambda: client.exec_start(self._id, socket=True), "start a command")
+        self._attached: Any = _found(lambda: client.exec_start(self._id, socket=True), "start a command")
         found: Any = getattr(self._attached, "_sock", self._attached)
         self._socket: socket.socket | OneAtATime = OneAtATime(found) if hasattr(found, "pending") else found
         self._socket.setblocking(False)
@@ -97,15 +100,21 @@ class DockerCommand:
 
     def exit_code(self) -> int | None:
         """Return what it ended with; None while it runs."""
-        told = translated(lambda: self._client.exec_inspect(self._id), "look after a command")
+        told = _found(lambda: self._client.exec_inspect(self._id), "look after a command")
         return None if told["Running"] or told["ExitCode"] is None else int(told["ExitCode"])
 
     def close(self) -> None:
         """Let go of its streams; it goes on."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        response = getattr(self._attached, "_response", None)
-        if response is not None:
-            response.close()
-        self._attached.close()
+        let_go(self._attached)
         self._socket.close()
+
+
+def _found(call: Callable[[], T], what: str) -> T:
+    """Return what ``call`` returns; also a container that is gone is an EngineError."""
+    try:
+        return translated(call, what)
+    except NotFound:
+        raise EngineError("The container is gone, so no command runs in it.",
+                          next_step="Run again for a new sandbox.") from None

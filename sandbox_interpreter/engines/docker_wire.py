@@ -91,12 +91,17 @@ class DockerWire:
         """Let go of the stream; the container lives on."""
         with contextlib.suppress(OSError):  # the other end was faster
             self._socket.shutdown(socket.SHUT_RDWR)
-        response = getattr(self._attached, "_response", None)
-        if response is not None:
-            response.close()
-            # The SDK ties the two to each other, and the response to the client's other connections: without this
-            # they would stay open until the garbage collector comes.
-            with contextlib.suppress(AttributeError):  # two threads may close it
-                del self._attached._response
-        self._attached.close()
+        let_go(self._attached)
         self._socket.close()
+
+
+def let_go(attached: Any) -> None:
+    """Close what the SDK has attached, and the connection under it."""
+    response = getattr(attached, "_response", None)
+    if response is not None:
+        response.close()
+        # The SDK ties the two to each other, and the response to the client's other connections: without this they
+        # would stay open until the garbage collector comes.
+        with contextlib.suppress(AttributeError):  # two threads may close it
+            del attached._response
+    attached.close()

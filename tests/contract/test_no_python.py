@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
-from sandbox_interpreter.errors import SandboxInterpreterError, TransferError
+from sandbox_interpreter.errors import EngineError, SandboxInterpreterError, TransferError
 from sandbox_interpreter.sandbox.outputs import Stream
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox, Script
@@ -151,6 +151,19 @@ def test_it_ends_itself_when_its_host_is_gone(engine: DockerEngine, image: str) 
     while container.state() != "removed" and time.monotonic() < deadline:
         time.sleep(0.3)
     assert container.state() == "removed"
+
+
+def test_a_container_that_is_gone_runs_no_command_and_that_is_said(engine: DockerEngine, image: str) -> None:
+    with Sandbox(image, engine=engine, notify=lambda _: None) as box:
+        run(box, "shell", "true")
+        container = engine.get(box.container_id or "")
+        command = container.command(["true"])
+        container.remove()
+        with pytest.raises(EngineError, match="container is gone"):
+            container.command(["true"])
+        with pytest.raises(EngineError, match="container is gone"):
+            command.exit_code()
+        command.close()
 
 
 def test_an_image_without_a_shell_cannot_run_anything_and_says_so(engine: DockerEngine, tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ FAR = OWN_NETWORK | NO_SOCKET | {
                f"{SANDBOX}code_that_ends_the_agent_costs_the_run_only", f"{TAKEOVER}forged_frames_end_the_session",
                f"{SANDBOX}closing_leaves_no_container",
                "attack/test_host_faults.py::test_a_container_that_is_ended_from_outside",
+               "attack/test_exhaustion.py::test_code_that_makes_the_memory_limit_take_the_agent",
                "attack/test_conversation_faults.py::test_a_client_that_sleeps_longer"),
     **left_out("the workspace is a place in memory there, and no mount", f"{HARDENING}the_workspace_is_the_only_mount",
                f"{BENCHMARK}[5.5 ", "attack/test_hostile_image.py::test_a_volume_of_the_image_is_no_place_to_write_to",
