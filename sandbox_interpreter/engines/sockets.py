@@ -38,8 +38,11 @@ class OneAtATime:
         self._not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
         self._inner = inner
         self._lock = threading.Lock()
-        self.setblocking, self.fileno = inner.setblocking, inner.fileno
-        self.shutdown, self.close = inner.shutdown, inner.close
+        self.setblocking, self.fileno, self.close = inner.setblocking, inner.fileno, inner.close
+
+    def shutdown(self, how: int) -> None:
+        """Let the other side see an end, as of a plain socket: one of TLS would not decrypt what comes after it."""
+        socket.socket.shutdown(self._inner, how)
 
     def recv_into(self, view: memoryview) -> int:
         """Return how many bytes were read. Raises OSError; BlockingIOError where it would have to wait."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from sandbox_interpreter.engines import sockets
 from sandbox_interpreter.engines.docker_wire import KEPT_STDERR, STDERR, STDOUT, DockerWire
 from sandbox_interpreter.errors import ChannelError
+from tests.support import authority
 
 
 def part(stream: int, data: bytes) -> bytes:
@@ -160,15 +163,13 @@ def test_a_closed_wire_ends_and_may_be_closed_again(pair: Pair) -> None:
     assert pair.wire.fileno() == -1
 
 
-class TlsSocket:
+class TlsSocket(socket.socket):
     """A socket that asks to wait as TLS does: by errors of its own, which are OSErrors. It minds being shared."""
 
     def __init__(self, inner: socket.socket) -> None:
-        self._inner = inner
+        super().__init__(fileno=inner.detach())
         self._busy = False
         self.was_shared = False
-        self.setblocking, self.fileno = inner.setblocking, inner.fileno
-        self.shutdown, self.close = inner.shutdown, inner.close
 
     def pending(self) -> int:
         return 0
@@ -181,18 +182,18 @@ class TlsSocket:
         yield
         self._busy = False
 
-    def recv_into(self, view: memoryview) -> int:
+    def recv_into(self, view: memoryview) -> int:  # type: ignore[override]  # as it is called
         with self._alone():
             try:
-                return self._inner.recv_into(view)
+                return super().recv_into(view)
             except BlockingIOError:
                 pass
         raise ssl.SSLWantReadError
 
-    def send(self, data: memoryview) -> int:
+    def send(self, data: memoryview) -> int:  # type: ignore[override]  # as it is called
         with self._alone():
             try:
-                return self._inner.send(data)
+                return super().send(data)
             except BlockingIOError:
                 pass
         raise ssl.SSLWantWriteError
@@ -232,3 +233,27 @@ def test_over_tls_reading_and_writing_do_not_overlap() -> None:
     reader.join(5)
     assert not shared[0].was_shared
     pair.close()
+
+
+def test_over_tls_what_comes_after_the_end_of_what_was_sent_is_read_all_the_same(tmp_path: Path) -> None:
+    trusted = authority.make(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted.identity)
+    here, there = socket.socketpair()
+
+    def answer() -> None:
+        with context.wrap_socket(there, server_side=True) as server:
+            asked = server.recv(100)
+            (ends := select.poll()).register(server, select.POLLRDHUP)
+            assert ends.poll(10_000)
+            server.sendall(b"heard " + asked)
+
+    (answering := threading.Thread(target=answer)).start()
+    client = sockets.OneAtATime(ssl.create_default_context(cadata=trusted.pem.decode()).wrap_socket(
+        here, server_hostname="localhost"))
+    sockets.send_all(client, b"all")
+    client.shutdown(socket.SHUT_WR)
+    got = bytearray(100)
+    assert got[:client.recv_into(memoryview(got))] == b"heard all"
+    answering.join()
+    client.close()
