@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import cast
 
 import pytest
@@ -53,6 +54,15 @@ def test_ctrl_c_interrupts_the_run_and_raises_nothing() -> None:
         send(signal.SIGINT)
         assert run.told.wait(5)
     assert run.interrupts == [False]
+
+
+def test_whoever_waits_for_the_terminal_is_roused_behind_each_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    roused: SimpleQueue[bool] = SimpleQueue()
+    with Stops() as stops:
+        run = watched(stops)
+        monkeypatch.setattr(signals, "rouse", lambda: roused.put(run.told.is_set()))
+        send(signal.SIGINT)
+        assert roused.get(timeout=5)
 
 
 def test_a_second_ctrl_c_within_a_second_ends_all() -> None:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sandbox_interpreter.terminal import interrupts
 from sandbox_interpreter.terminal.interrupts import TWICE, Interrupts
 
 
@@ -34,6 +35,17 @@ def test_a_second_press_within_a_second_stops_the_turn() -> None:
         time.sleep(0.1)
         with pytest.raises(KeyboardInterrupt):
             press()
+
+
+def test_whoever_waits_for_the_terminal_is_roused_by_either_press(monkeypatch: pytest.MonkeyPatch) -> None:
+    roused = threading.Semaphore(0)
+    monkeypatch.setattr(interrupts, "rouse", roused.release)
+    with Interrupts(lambda: True):
+        press()
+        assert roused.acquire(timeout=5)
+        with pytest.raises(KeyboardInterrupt):
+            press()
+        assert roused.acquire(timeout=5)
 
 
 def test_a_second_press_after_a_second_interrupts_again() -> None:
