@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from .request import Request
 
 # set -T hands the DEBUG trap down into functions; it costs nothing while no such trap is set. BASH_SOURCE is empty
-# only in the loop itself, where there is nothing to return from.
+# only in the loop itself, where there is nothing to return from. Each cell gets the trap anew, since the one before may
+# have set another.
 # The numbers are high, since scripts take low ones for themselves: exec 3>&1.
 HEAR, TELL, PERMIT = 250, 251, 252
 ROUNDS = 4
 """How often those are looked for who have begun meanwhile; code that forks without end is left to the next step."""
 _LOOP = r"""
 set -T
-trap "trap '((\${#BASH_SOURCE[@]})) && return 130' DEBUG" URG INT
 while IFS= builtin read -r -d '' -u 250 SBI_CELL; do
+  trap "trap '((\${#BASH_SOURCE[@]})) && return 130' DEBUG" URG INT
   builtin printf . >&252
   . "$SBI_CELL"
   SBI_CELL=$?

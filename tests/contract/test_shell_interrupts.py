@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.sandbox.outputs import Stream
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox
-from tests.support.runs import finish, run
+from tests.support.runs import Run, finish, run
 
 MANY = 1_500
 """Once in some thousand times, bash 5.2 would send itself for ever a SIGINT that came as it began to wait."""
@@ -23,6 +24,14 @@ def box(engine: DockerEngine) -> Iterator[Sandbox]:
         yield made
 
 
+def interrupted(box: Sandbox, code: str) -> Run:
+    """Return what came of shell code that was interrupted when it had begun to wait."""
+    execution = box.execute("shell", code)
+    time.sleep(0.3)
+    execution.interrupt()
+    return finish(execution)
+
+
 @pytest.mark.parametrize("code", [
     "sleep 60", "while :; do sleep 0.001; done", "f() { g; }; g() { while :; do :; done; }; f", "x=$(sleep 60)",
     "( ( sleep 60 ) )", "yes | cat >/dev/null", "sleep 60 & wait", "read line < <(sleep 60)",
@@ -31,31 +40,24 @@ def box(engine: DockerEngine) -> Iterator[Sandbox]:
 ])
 def test_whatever_bash_waits_for_is_interrupted_and_its_variables_stay(box: Sandbox, code: str) -> None:
     run(box, "shell", "kept=41")
-    execution = box.execute("shell", f"{code}\necho behind")
-    time.sleep(0.3)
-    execution.interrupt()
-    done = finish(execution)
+    done = interrupted(box, f"{code}\necho behind")
     assert (done.result.exit_code, done.result.interrupted) == (130, True)
     assert "behind" not in done.stdout
     assert run(box, "shell", "trap - ERR; set +E; echo $((kept + 1))").stdout == "42\n"
 
 
-def test_a_trap_of_the_codes_own_does_not_stand_in_the_way(engine: DockerEngine) -> None:
+@pytest.mark.parametrize("trap", ["trap 'echo own' INT", "trap '' URG", "trap - URG INT"])
+def test_a_trap_of_the_cell_before_does_not_stand_in_the_way(engine: DockerEngine, trap: str) -> None:
     with Sandbox("base", engine=engine, policy=Policy(grace=30)) as box:
-        run(box, "shell", "kept=1; trap 'echo own' INT")
-        execution = box.execute("shell", "sleep 60\necho behind")
-        time.sleep(0.3)
-        execution.interrupt()
-        assert finish(execution).result.exit_code == 130
+        run(box, "shell", f"kept=1; {trap}")
+        done = interrupted(box, "x=$(sleep 60)\necho behind")
+        assert (done.result.exit_code, done.stdout) == (130, "")
         assert run(box, "shell", "echo $kept").stdout == "1\n"
 
 
 def test_what_runs_in_the_background_goes_on(box: Sandbox) -> None:
     run(box, "shell", "(while :; do echo . >> beat; sleep 0.02; done) & beating=$!")
-    execution = box.execute("shell", "sleep 60")
-    time.sleep(0.2)
-    execution.interrupt()
-    assert finish(execution).result.exit_code == 130
+    assert interrupted(box, "sleep 60").result.exit_code == 130
     assert run(box, "shell", "one=$(wc -l < beat); sleep 0.5; test $(wc -l < beat) -gt $one; echo $?").stdout == "0\n"
     assert run(box, "shell", "kill $beating; echo $?").stdout == "0\n"
 
@@ -66,8 +68,7 @@ def test_a_program_with_a_handler_hears_the_interrupt_once(box: Sandbox) -> None
             "print(len(heard))")
     execution = box.execute("shell", f"python3 -c \"{code}\"; echo behind")
     outputs = iter(execution)
-    said = next(outputs).data  # type: ignore[union-attr]  # a stream
-    assert said == b"up\n"
+    assert next(outputs) == Stream("stdout", b"up\n")
     execution.interrupt()
     assert b"".join(getattr(output, "data", b"") for output in outputs) == b"1\n"
     assert execution.result.exit_code == 130
