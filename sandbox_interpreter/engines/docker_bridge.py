@@ -56,7 +56,9 @@ def _make_at_podman(client: docker.APIClient, name: str, labels: Mapping[str, st
         answer = client.post(f"{client.base_url}/v4.0.0/libpod/networks/create", timeout=client.timeout, json={
             "name": name, "driver": "bridge", "network_interface": interface(name), "labels": dict(labels),
             "ipv6_enabled": False, "dns_enabled": False, "options": {"isolate": isolate}})
-        client._raise_for_status(answer)  # type: ignore[attr-defined]  # SDK
+        if not answer.ok:
+            raise EngineError(f"Podman could not make a network: {' '.join(answer.text.split())[:_MOST_SHOWN]}",
+                              next_step="What is wrong: sbi doctor")
 
     try:
         translated(lambda: create("strict"), "make a network")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,14 +49,14 @@ class Connection:
 def connect(setting: str | None = None) -> Connection:
     """Return a connection to the engine that ``setting`` names. Raises EngineUnreachable."""
     address = address_of(setting) or os.environ.get("DOCKER_HOST") or ""
-    if address.startswith("ssh://"):
-        forward = SshForward(address)
-        try:
-            return dataclasses.replace(_connected(lambda: {"base_url": forward.address}, address), forward=forward)
-        except BaseException:
-            forward.close()
-            raise
-    return _connected(functools.partial(_options, setting, address), address)
+    if not address.startswith("ssh://"):
+        return _connected(setting, address)
+    forward = SshForward(address)
+    try:
+        return _connected(setting, address, forward)
+    except BaseException:
+        forward.close()
+        raise
 
 
 def _options(setting: str | None, address: str) -> dict[str, Any]:
@@ -79,9 +77,9 @@ def _certified(context: Context) -> TLSConfig | bool:
                      ca_cert=str(authority) if authority.exists() else None, verify=context.verify)
 
 
-def _connected(way: Callable[[], dict[str, Any]], address: str) -> Connection:
+def _connected(setting: str | None, address: str, forward: SshForward | None = None) -> Connection:
     try:
-        options = way()
+        options = {"base_url": forward.address} if forward else _options(setting, address)
         # A ping tells version and name in 1 ms; the SDK's own way, asking for the version, makes the engine run
         # its runtimes, 6 ms of every cold start.
         probe = _client(options, OLDEST_API)
@@ -89,7 +87,7 @@ def _connected(way: Callable[[], dict[str, Any]], address: str) -> Connection:
             answer = probe.get(f"{probe.base_url}/_ping", timeout=PING_SECONDS)
         version = answer.headers.get("Api-Version", OLDEST_API)
         name = "podman" if "Libpod-Api-Version" in answer.headers else "docker"
-        return Connection(_client(options, version), name, address)
+        return Connection(_client(options, version), name, address, forward)
     except (DockerException, requests.exceptions.RequestException, ValueError, OSError) as error:
         why = _short(error, PING_SECONDS)
         raise EngineUnreachable(f"No container engine answers at {address or 'the default socket'}: {why}.",

@@ -7,15 +7,16 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import docker
 from docker.errors import NotFound
 
 from sandbox_interpreter.engines.base import CommandOutput
+from sandbox_interpreter.engines.docker_attached import Attached
 from sandbox_interpreter.engines.docker_client import translated
-from sandbox_interpreter.engines.docker_wire import STDERR, let_go
-from sandbox_interpreter.engines.sockets import OneAtATime, send_all
+from sandbox_interpreter.engines.docker_wire import STDERR
+from sandbox_interpreter.engines.sockets import send_all
 from sandbox_interpreter.errors import EngineError
 
 T = TypeVar("T")
@@ -31,23 +32,12 @@ class DockerCommand:
         self._client = client
         made = _found(lambda: client.exec_create(container_id, list(words), stdin=True), "prepare a command")
         self._id = str(made["Id"])
-        self._attached: Any = _found(lambda: client.exec_start(self._id, socket=True), "start a command")
-        found: Any = getattr(self._attached, "_sock", self._attached)
-        self._socket: socket.socket | OneAtATime = OneAtATime(found) if hasattr(found, "pending") else found
-        self._socket.setblocking(False)
-        self._unread = bytearray(self._behind_the_header())
+        self._attached = Attached(_found(lambda: client.exec_start(self._id, socket=True), "start a command"))
+        self._socket = self._attached.socket
+        self._unread = bytearray(self._attached.early)
         self._left = 0
         self._is_error = False
         self._ended = False
-
-    def _behind_the_header(self) -> bytes:
-        """Return what the HTTP reader took in beyond the response's header."""
-        reader = getattr(getattr(getattr(getattr(self._attached, "_response", None), "raw", None), "_fp", None), "fp",
-                         None)
-        try:
-            return bytes(reader.read1(READ_SIZE) or b"") if reader is not None else b""
-        except (OSError, ValueError):
-            return b""
 
     def receive(self, most: int, seconds: float) -> CommandOutput | None:
         """Return at most ``most`` bytes; None if none came within ``seconds``. Raises EOFError at the end."""
@@ -105,10 +95,7 @@ class DockerCommand:
 
     def close(self) -> None:
         """Let go of its streams; it goes on."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        let_go(self._attached)
-        self._socket.close()
+        self._attached.close()
 
 
 def _found(call: Callable[[], T], what: str) -> T:

@@ -6,11 +6,10 @@ line up with those, so what is left over is carried to the next read.
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from typing import Any
 
-from sandbox_interpreter.engines.sockets import OneAtATime, send_all
+from sandbox_interpreter.engines.docker_attached import Attached
+from sandbox_interpreter.engines.sockets import send_all
 
 READ_SIZE = 256 * 1024
 KEPT_STDERR = 4096
@@ -21,25 +20,13 @@ class DockerWire:
     """The stream as bytes in and bytes out."""
 
     def __init__(self, attached: Any) -> None:
-        self._attached = attached  # kept: its response owns the connection
-        found = getattr(attached, "_sock", attached)
-        self._socket: socket.socket | OneAtATime = OneAtATime(found) if hasattr(found, "pending") else found
-        self._socket.setblocking(False)
+        self._attached = Attached(attached)
+        self._socket = self._attached.socket
+        self._early = self._attached.early
         self._view = memoryview(bytearray(READ_SIZE))
         self._head = bytearray()
         self._stream, self._left = STDOUT, 0
         self._errors = bytearray()
-        self._early = self._buffered(attached)
-
-    @staticmethod
-    def _buffered(attached: Any) -> bytes:
-        """Return what the HTTP reader took in behind the response's header; lost, it would shift every frame."""
-        response = getattr(attached, "_response", None)
-        reader = getattr(getattr(getattr(response, "raw", None), "_fp", None), "fp", None)
-        try:
-            return bytes(reader.read1(READ_SIZE) or b"") if reader is not None else b""
-        except (OSError, ValueError):
-            return b""
 
     def fileno(self) -> int:
         """Return the descriptor that a selector can wait on."""
@@ -89,19 +76,4 @@ class DockerWire:
 
     def close(self) -> None:
         """Let go of the stream; the container lives on."""
-        with contextlib.suppress(OSError):  # the other end was faster
-            self._socket.shutdown(socket.SHUT_RDWR)
-        let_go(self._attached)
-        self._socket.close()
-
-
-def let_go(attached: Any) -> None:
-    """Close what the SDK has attached, and the connection under it."""
-    response = getattr(attached, "_response", None)
-    if response is not None:
-        response.close()
-        # The SDK ties the two to each other, and the response to the client's other connections: without this they
-        # would stay open until the garbage collector comes.
-        with contextlib.suppress(AttributeError):  # two threads may close it
-            del attached._response
-    attached.close()
+        self._attached.close()
