@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.sandbox.questions import Person, Questions
 
 _BYTES = 1000

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sandbox_interpreter import config, environment
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ContainerEngine, ImageStore
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import SandboxClosed, SandboxInterpreterError
 from sandbox_interpreter.messages import Chunk, Message, outputs_of_last_code
 from sandbox_interpreter.notices import Notices

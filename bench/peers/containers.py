@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.peers.environments import Unavailable
 from bench.peers.roster import Peer
 from sandbox_interpreter.catalogue import build, context, host, index
-from sandbox_interpreter.engines.base import ContainerEngine, ImageStore
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import SandboxInterpreterError
 
 LABEL = "org.sandbox-interpreter.bench.peer"

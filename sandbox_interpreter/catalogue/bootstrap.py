@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox_interpreter.catalogue import mirrors
 from sandbox_interpreter.catalogue.certificates import Certificates
-from sandbox_interpreter.engines.base import ImageStore, Progress
+from sandbox_interpreter.engines.image_base import ImageStore, Progress
 from sandbox_interpreter.errors import BuildFailed, EngineError, ImageMissing
 
 _STAGES = 14

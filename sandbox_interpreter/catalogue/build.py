@@ -16,7 +16,7 @@ from sandbox_interpreter.catalogue.labels import CONTEXT_LABEL as CONTEXT_LABEL
 from sandbox_interpreter.catalogue.labels import NAME_LABEL as NAME_LABEL
 from sandbox_interpreter.catalogue.labels import PARENT_LABEL as PARENT_LABEL
 from sandbox_interpreter.catalogue.lock import BuildLock
-from sandbox_interpreter.engines.base import ImageInfo, ImageStore, Progress
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore, Progress
 from sandbox_interpreter.errors import ConfigError, ImageMissing
 
 

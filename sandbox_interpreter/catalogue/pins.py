@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sandbox_interpreter.catalogue import index
-from sandbox_interpreter.engines.base import ImageInfo, ImageStore
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore
 from sandbox_interpreter.errors import ImageDiffers, ImageMissing
 
 Provide = Callable[[str, ImageStore], object]

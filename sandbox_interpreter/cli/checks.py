@@ -13,7 +13,8 @@ from pathlib import Path
 
 from sandbox_interpreter import config
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ContainerEngine, ImageStore
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import ConfigError, SandboxInterpreterError, WorkspaceError
 from sandbox_interpreter.values import format_size, parse_locks
 

@@ -18,7 +18,7 @@ from sandbox_interpreter.cli.images_share import load, pull, push, save
 from sandbox_interpreter.cli.images_team import build_team_image
 from sandbox_interpreter.cli.images_verify import verify
 from sandbox_interpreter.cli.main import COMMANDS, new_app
-from sandbox_interpreter.engines.base import ImageStore
+from sandbox_interpreter.engines.image_base import ImageStore
 
 app = new_app(help=COMMANDS["images"], no_args_is_help=True)
 

@@ -10,7 +10,7 @@ from sandbox_interpreter import config
 from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.cli.options import ENGINE
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ImageInfo, ImageStore
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore
 from sandbox_interpreter.errors import ImageMissing
 
 if TYPE_CHECKING:

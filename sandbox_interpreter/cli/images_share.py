@@ -16,7 +16,7 @@ from sandbox_interpreter.catalogue import index, pins
 from sandbox_interpreter.catalogue.labels import CA_LABEL
 from sandbox_interpreter.cli import progress, report
 from sandbox_interpreter.cli.images_engine import Engine, engine_of, present, settings_of
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import ImageDiffers, UsageError
 from sandbox_interpreter.values import parse_locks
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ContainerEngine, images_of
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import images_of
 from sandbox_interpreter.network import Network, as_address, parse, shown
 
 _MOST_HOSTS = 10

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox_interpreter.cli import report
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

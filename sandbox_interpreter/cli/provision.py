@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ImageStore, Progress
+from sandbox_interpreter.engines.image_base import ImageStore, Progress
 
 if TYPE_CHECKING:
     from sandbox_interpreter.cli.progress import View

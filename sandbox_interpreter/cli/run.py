@@ -20,7 +20,7 @@ from sandbox_interpreter.cli.provision import Copying, provide_image
 from sandbox_interpreter.cli.relay import print_json, relay_json, relay_streams, window
 from sandbox_interpreter.cli.signals import Stops
 from sandbox_interpreter.config import Settings
-from sandbox_interpreter.engines.base import ImageStore
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import SandboxInterpreterError
 from sandbox_interpreter.sandbox import launch
 from sandbox_interpreter.sandbox import workspace as workspaces

@@ -18,8 +18,8 @@ from sandbox_interpreter.engines.docker_wire import DockerWire
 from sandbox_interpreter.errors import EngineError, FolderUnseen, ImageMissing
 
 if TYPE_CHECKING:
-    from sandbox_interpreter.engines.base import ImageStore, ImageTransport
     from sandbox_interpreter.engines.docker_exec import DockerCommand
+    from sandbox_interpreter.engines.image_base import ImageStore, ImageTransport
 
 
 _NO_SUCH_FOLDER = ("bind source path does not exist", "statfs /")

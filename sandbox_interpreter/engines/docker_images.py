@@ -14,7 +14,6 @@ from docker import APIClient, auth
 from docker.errors import APIError, NotFound
 from docker.utils import parse_repository_tag
 
-from sandbox_interpreter.engines.base import ImageInfo, Progress
 from sandbox_interpreter.engines.docker_client import translated
 from sandbox_interpreter.engines.docker_output import (
     Stages,
@@ -24,6 +23,7 @@ from sandbox_interpreter.engines.docker_output import (
     not_pulled,
     pull_progress,
 )
+from sandbox_interpreter.engines.image_base import ImageInfo, Progress
 from sandbox_interpreter.errors import EngineError, EngineUnreachable, ImageMissing
 
 ANSWER_SECONDS = 6.0

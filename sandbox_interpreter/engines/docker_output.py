@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
-from sandbox_interpreter.engines.base import Progress
 from sandbox_interpreter.engines.docker_client import translated
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import BuildFailed, EngineError, ImageMissing
 
 KEPT_LINES = 20

@@ -10,9 +10,9 @@ from docker import APIClient, auth
 from docker.errors import APIError, NotFound
 from docker.utils import parse_repository_tag
 
-from sandbox_interpreter.engines.base import Progress
 from sandbox_interpreter.engines.docker_client import translated
 from sandbox_interpreter.engines.docker_output import clean, events_of, push_progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import EngineError, ImageMissing
 
 _PIECE = 1024 * 1024

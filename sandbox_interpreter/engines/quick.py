@@ -22,8 +22,9 @@ from sandbox_interpreter.engines.docker_wire import DockerWire
 from sandbox_interpreter.engines.quick_service import CONFLICT, NOT_FOUND, OK, Service
 
 if TYPE_CHECKING:
-    from sandbox_interpreter.engines.base import Command, ImageStore
+    from sandbox_interpreter.engines.base import Command
     from sandbox_interpreter.engines.docker import DockerEngine
+    from sandbox_interpreter.engines.image_base import ImageStore
 
 _SOCKET = "/var/run/docker.sock"
 _HAS_IT = (400, CONFLICT)  # of a rename: it has that name already, or another container has

@@ -12,8 +12,8 @@ from pathlib import Path
 from sandbox_interpreter.agent import globs
 from sandbox_interpreter.catalogue import build, context, host, index, labels
 from sandbox_interpreter.catalogue.build import BuildOptions
-from sandbox_interpreter.engines.base import ImageStore, Progress
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageStore, Progress
 from sandbox_interpreter.errors import BuildFailed, ConfigError
 from sandbox_interpreter.recipes.record import Recipe
 from sandbox_interpreter.sandbox.below import open_below

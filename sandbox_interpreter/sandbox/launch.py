@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sandbox_interpreter.agent import boot
-from sandbox_interpreter.engines.base import Container, ContainerEngine, ContainerSpec, ImageStore, Mount, images_of
+from sandbox_interpreter.engines.base import Container, ContainerEngine, ContainerSpec, Mount
+from sandbox_interpreter.engines.image_base import ImageStore, images_of
 from sandbox_interpreter.errors import ImageMissing, UsageError
 from sandbox_interpreter.network import parse
 from sandbox_interpreter.sandbox.owner import owner_label

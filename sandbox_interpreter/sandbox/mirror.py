@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import ChannelError, SandboxInterpreterError, TransferError, WorkspaceError
 from sandbox_interpreter.sandbox import copying, plan, tree
 from sandbox_interpreter.sandbox.artifacts import ArtifactFile, ArtifactWriter

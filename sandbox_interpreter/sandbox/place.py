@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox_interpreter.engines.base import Container, ContainerEngine, ImageStore, MayBeElsewhere, Progress
+from sandbox_interpreter.engines.base import Container, ContainerEngine, MayBeElsewhere
+from sandbox_interpreter.engines.image_base import ImageStore, Progress
 from sandbox_interpreter.errors import ChannelError, FolderUnseen
 from sandbox_interpreter.sandbox import disk, launch, private
 from sandbox_interpreter.sandbox import workspace as workspaces

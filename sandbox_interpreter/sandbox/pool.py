@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-from sandbox_interpreter.engines.base import ContainerEngine, ImageStore
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import SandboxClosed, SandboxInterpreterError, UsageError
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox

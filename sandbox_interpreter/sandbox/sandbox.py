@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sandbox_interpreter import languages
 from sandbox_interpreter.catalogue import index
-from sandbox_interpreter.engines.base import ContainerEngine, ImageStore, Progress, images_of
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageStore, Progress, images_of
 from sandbox_interpreter.errors import ChannelError, SandboxClosed, UsageError
 from sandbox_interpreter.messages import Chunk
 from sandbox_interpreter.sandbox import chunks, launch, starting, transfer

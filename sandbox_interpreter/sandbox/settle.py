@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sandbox_interpreter.catalogue import index, pins
 from sandbox_interpreter.catalogue.labels import POLICY_LABEL
 from sandbox_interpreter.config import convert, tightens
-from sandbox_interpreter.engines.base import ContainerEngine, ImageInfo, ImageStore, Progress, images_of
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore, Progress, images_of
 from sandbox_interpreter.errors import ConfigError, ImageDiffers, ImageMissing
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.values import written

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from sandbox_interpreter.agent import boot
 from sandbox_interpreter.config import data_folder
-from sandbox_interpreter.engines.base import ContainerEngine, ContainerInfo, IdentifiesImages, Renamable, TakesUp
+from sandbox_interpreter.engines.base import ContainerEngine, ContainerInfo, Renamable, TakesUp
+from sandbox_interpreter.engines.image_base import IdentifiesImages
 from sandbox_interpreter.errors import EngineError, SandboxError, SandboxInterpreterError
 from sandbox_interpreter.frozen import frozen
 from sandbox_interpreter.sandbox import launch, private

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from sandbox_interpreter.engines.base import ImageInfo
+from sandbox_interpreter.engines.image_base import ImageInfo
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from sandbox_interpreter.verification import probe
 from sandbox_interpreter.verification.archive import Archive

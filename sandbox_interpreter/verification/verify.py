@@ -11,8 +11,8 @@ from typing import NamedTuple
 from sandbox_interpreter.catalogue import index
 from sandbox_interpreter.catalogue.index import BundledImage
 from sandbox_interpreter.catalogue.labels import LANGUAGES_LABEL, MEGABYTES_LABEL, NAME_LABEL, VERIFY_LABEL
-from sandbox_interpreter.engines.base import ImageInfo, ImageTransport
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageTransport
 from sandbox_interpreter.errors import ImageMissing, SandboxInterpreterError
 from sandbox_interpreter.sandbox.policy import Policy
 from sandbox_interpreter.sandbox.sandbox import Sandbox

@@ -18,9 +18,9 @@ from docker.errors import NotFound
 
 from sandbox_interpreter.catalogue import context
 from sandbox_interpreter.engines import docker_images
-from sandbox_interpreter.engines.base import ImageStore
 from sandbox_interpreter.engines.docker import DockerEngine
 from sandbox_interpreter.engines.docker_images import DockerImages
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import BuildFailed, EngineError, EngineUnreachable, ImageMissing
 from tests.support.registry import registry
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sandbox_interpreter.engines.base import Progress
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import FolderUnseen, WorkspaceError
 from sandbox_interpreter.interpreter import Interpreter
 from sandbox_interpreter.sandbox.policy import MIB, Policy

@@ -9,8 +9,8 @@ import pytest
 from docker.errors import NotFound
 
 from sandbox_interpreter.catalogue.index import BundledImage
-from sandbox_interpreter.engines.base import ImageStore
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sandbox_interpreter.catalogue import build, context, index
-from sandbox_interpreter.engines.base import ImageInfo, ImageStore
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore
 from sandbox_interpreter.sandbox.sandbox import Sandbox, Script
 from tests.support.runs import run
 

@@ -13,8 +13,8 @@ from sandbox_interpreter.catalogue.build import BuildOptions
 from sandbox_interpreter.catalogue.certificates import Certificates
 from sandbox_interpreter.catalogue.index import BundledImage
 from sandbox_interpreter.catalogue.trust import VARIABLES
-from sandbox_interpreter.engines.base import ImageStore
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from tests.support.runs import run
 

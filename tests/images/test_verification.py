@@ -16,8 +16,8 @@ from sandbox_interpreter.catalogue.labels import (
     PARENT_LABEL,
     VERIFY_LABEL,
 )
-from sandbox_interpreter.engines.base import ImageStore
 from sandbox_interpreter.engines.docker import DockerEngine
+from sandbox_interpreter.engines.image_base import ImageStore
 from sandbox_interpreter.errors import ImageMissing
 from sandbox_interpreter.sandbox.sandbox import Sandbox
 from sandbox_interpreter.verification import verify

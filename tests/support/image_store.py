@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from sandbox_interpreter.engines.base import ImageInfo, Progress
+from sandbox_interpreter.engines.image_base import ImageInfo, Progress
 from sandbox_interpreter.errors import ImageMissing
 
 

@@ -9,7 +9,7 @@ from sandbox_interpreter.catalogue import build, context, index
 from sandbox_interpreter.catalogue.build import BuildOptions
 from sandbox_interpreter.catalogue.certificates import Certificates
 from sandbox_interpreter.catalogue.lock import BuildLock
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.errors import ConfigError, ImageMissing
 from tests.support.certificate import PEM
 from tests.support.image_store import MemoryStore

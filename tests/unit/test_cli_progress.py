@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox_interpreter.cli import progress
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 
 
 def test_lines_show_announcements_and_each_step_once(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from sandbox_interpreter import config
 from sandbox_interpreter.catalogue import index, pins
 from sandbox_interpreter.catalogue.labels import POLICY_LABEL
-from sandbox_interpreter.engines.base import ContainerEngine, ImageInfo, ImageStore
+from sandbox_interpreter.engines.base import ContainerEngine
+from sandbox_interpreter.engines.image_base import ImageInfo, ImageStore
 from sandbox_interpreter.errors import ConfigError, ImageDiffers, ImageMissing
 from sandbox_interpreter.sandbox.policy import MIB, Policy
 from sandbox_interpreter.sandbox.settle import Choice, settle

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sandbox_interpreter.engines.base import Progress
+from sandbox_interpreter.engines.image_base import Progress
 from sandbox_interpreter.notices import Notices
 
 
